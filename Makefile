@@ -1,0 +1,112 @@
+# heatcast: build, run, test. `make help` lists the targets.
+
+MODE   ?= release
+PREFIX ?= /usr/local
+LISTEN ?= 127.0.0.1:8000
+DATA   ?= data
+PYTHON ?= /usr/bin/python3
+CC     ?= gcc
+
+B := build/$(MODE)
+export PKG_CONFIG_PATH := $(CURDIR)/.deps/pkgconfig:$(PKG_CONFIG_PATH)
+
+PACKAGES := libuv jansson libxxhash libzip libcrypto zlib duckdb
+FLAGS.release := -O2 -g
+FLAGS.debug   := -O0 -g
+FLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+FLAGS.tsan    := -O1 -g -fsanitize=thread
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+CFLAGS   += -std=c17 -D_GNU_SOURCE $(WARNINGS) $(FLAGS.$(MODE)) -fstack-protector-strong
+# Looked up when something is compiled, not before: `make help` and `make run` work on a bare machine.
+CPPFLAGS += -Isrc $(shell pkg-config --cflags $(PACKAGES))
+LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -lm -lpthread
+
+SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+OBJECTS := $(SOURCES:%.c=$B/%.o)
+LIBRARY := $(filter-out $B/src/main.o,$(OBJECTS))
+UNIT    := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
+BENCHES := $(patsubst bench/%.c,$B/bench/%,$(wildcard bench/*.c))
+C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/unit/*.[ch] bench/*.[ch])
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@echo 'settings: MODE=release|debug|asan|tsan LISTEN=$(LISTEN) DATA=$(DATA) PREFIX=$(PREFIX)'
+
+build: setup ## build build/heatcast, after installing what a Debian machine lacks
+	@$(MAKE) --no-print-directory program
+
+run: build ## serve the dumps under DATA=data as a replay, or a simulated market, on LISTEN=127.0.0.1:8000
+	@scripts/run "$(DATA)" "$(LISTEN)"
+
+test: setup-test ## every test: unit, reference vectors, CLI, HTTP, WebSocket, page
+	@$(MAKE) --no-print-directory program unit-tests
+	@scripts/test
+
+asan: setup-test ## the same tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory MODE=asan program unit-tests
+	@MODE=asan scripts/test
+
+tsan: setup-test ## the same tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory MODE=tsan program unit-tests
+	@MODE=tsan scripts/test
+
+bench-engine: build ## candles per second of the heatmap engine, against walking all groups
+	@$(MAKE) --no-print-directory $B/bench/engine && $B/bench/engine
+
+lint: setup-test floors ## formatting, both compilers' warnings, JavaScript and shell syntax
+	@scripts/lint
+
+floors: ## check who includes whom
+	@scripts/floors
+
+format: setup-test ## apply clang-format
+	clang-format -i $(C_FILES)
+
+install: build ## install to PREFIX=/usr/local
+	@scripts/install "$(DESTDIR)$(PREFIX)"
+
+clean: ## remove what was built (not .deps, not data)
+	rm -rf build compile_commands.json
+
+setup:
+	@scripts/setup build
+setup-test:
+	@scripts/setup test
+
+program: $B/heatcast compile_commands.json
+	@mkdir -p build && ln -sfn $(MODE)/heatcast build/heatcast
+unit-tests: $(UNIT)
+
+$B/heatcast: $(OBJECTS) $B/assets.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The page travels inside the program.
+$B/assets.c: scripts/embed $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null) web/package-lock.json
+	@mkdir -p $(@D)
+	scripts/embed > $@
+$B/assets.o: $B/assets.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -DHEATCAST_VERSION='"$(VERSION)"' -c -o $@ $<
+
+$B/tests/%: tests/unit/%.c $(LIBRARY) $B/assets.o
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(LDLIBS) -lcmocka
+
+$B/bench/%: bench/%.c $(LIBRARY) $B/assets.o
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(LDLIBS)
+
+compile_commands.json: Makefile $(SOURCES)
+	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@
+
+-include $(OBJECTS:.o=.d) $(UNIT:=.d) $(BENCHES:=.d)
+
+.PHONY: help build run test asan tsan bench-engine lint floors format install clean setup setup-test program unit-tests

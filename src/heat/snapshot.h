@@ -1,0 +1,39 @@
+/* snapshot.h - a heatmap as price levels at one moment, and its canonical JSON.
+ *
+ * Volumes are whole cents: what is published is rounded to 0.01 USDT, so a snapshot is a list of
+ * integers, the difference of two is exact, and the same content has the same bytes. Pure. */
+#ifndef HEATCAST_HEAT_SNAPSHOT_H
+#define HEATCAST_HEAT_SNAPSHOT_H
+
+#include "base/base.h"
+#include "base/buf.h"
+
+struct level {
+    int64_t bucket;      /* the level's price is bucket * bin */
+    int64_t long_cents;  /* 0.01 USDT, rounded half away from zero */
+    int64_t short_cents; /* never both 0 */
+};
+
+/* `{0}` is a valid empty one. */
+struct snapshot {
+    int64_t time_ms;          /* open time of the newest candle applied; 0 before the first */
+    int64_t bin_e13;          /* 10^-13 USDT */
+    int64_t current_price_e8; /* close of the newest candle */
+    uint64_t positions_created, positions_consumed;
+    double long_total, short_total; /* USDT, before rounding */
+    struct level *levels;           /* owned, ascending by bucket */
+    size_t level_count, level_capacity;
+};
+
+void snapshot_deinit(struct snapshot *snapshot);
+
+/* [{"price":…,"long_density":…,"short_density":…},…]: PROTOCOL section 1, canonical. */
+void snapshot_write_levels(struct buf *out, const struct snapshot *snapshot);
+/* The stream's `data` object. */
+void snapshot_write_data(struct buf *out, const struct snapshot *snapshot);
+/* One element of the REST timeseries' `data`. */
+void snapshot_write_row(struct buf *out, const struct snapshot *snapshot);
+/* A level's price, a plain exact decimal. */
+void snapshot_write_price(struct buf *out, int64_t bucket, int64_t bin_e13);
+
+#endif
