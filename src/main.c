@@ -1,4 +1,40 @@
-int main(void)
+/* main.c - heatcast's command line: which subcommand runs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv); /* the words after the name; returns the exit status */
+    const char *help;
+};
+
+int ingest_command(int argc, char **argv);
+
+static const struct command commands[] = {
+    {"ingest", ingest_command, "load Binance dump files into the DuckDB file"},
+};
+
+static int print_usage(FILE *out)
 {
-    return 0;
+    fprintf(out, "heatcast " HEATCAST_VERSION ": live liquidation heatmaps of futures markets\n\n"
+                 "usage: heatcast COMMAND [OPTION…] (heatcast COMMAND --help tells more)\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+    return out == stdout ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) return print_usage(stderr);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) return print_usage(stdout);
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("heatcast " HEATCAST_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 2, argv + 2);
+    fprintf(stderr, "heatcast: unknown command '%s'\n\n", argv[1]);
+    return print_usage(stderr);
 }

@@ -1,0 +1,419 @@
+#include "base/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+enum type { BOOL, INT, REAL, TEXT };
+
+struct option {
+    const char *flag;
+    const char *environment;
+    const char *fallback;
+    const char *argument;
+    const char *help;
+    size_t offset;
+    enum type type;
+    double min, max;
+    unsigned commands;
+};
+
+static const struct option options[] = {
+#define OPTION(field, type, flag, environment, fallback, min, max, commands, argument, help)       \
+    {flag, environment, fallback, argument, help, offsetof(struct config, field),                  \
+     type, min,         max,      commands},
+#include "base/options.h"
+#undef OPTION
+};
+
+/* Where an option's value came from, for --print-config and for errors. */
+enum { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
+
+struct loading {
+    struct config *config;
+    unsigned command;
+    const char *file;                /* --config, borrowed */
+    char *where[ARRAY_LEN(options)]; /* owned text: "default", "environment WS_…" */
+    int rank[ARRAY_LEN(options)];
+};
+
+static bool parse_bool(const char *text, bool *value)
+{
+    static const char *const yes[] = {"true", "1", "yes", "on"}, *const no[] = {"false", "0", "no",
+                                                                                "off"};
+
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
+        bool is_yes = str_eq_nocase(str_of(text), str_of(yes[i]));
+
+        if (!is_yes && !str_eq_nocase(str_of(text), str_of(no[i]))) continue;
+        *value = is_yes;
+        return true;
+    }
+    return false;
+}
+
+static bool parse_number(const struct option *option, const char *text, double *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtod(text, &end);
+    if (end == text || *end || errno || !isfinite(*value) || isspace((unsigned char)*text))
+        return false;
+    return option->type == REAL || (*value == floor(*value) && !strpbrk(text, "xX"));
+}
+
+/* Sets one option from text; says on stderr what is wrong and returns false. */
+static bool set_value(struct loading *l, size_t index, const char *text, const char *where)
+{
+    const struct option *option = &options[index];
+    void *field = (char *)l->config + option->offset;
+    double number;
+
+    if (option->type == TEXT) {
+        free(*(char **)field);
+        *(char **)field = mem_strdup(text);
+        return true;
+    }
+    if (option->type == BOOL) {
+        if (parse_bool(text, field)) return true;
+        fprintf(stderr, "heatcast: %s: %s is '%s', must be true or false\n", where, option->flag,
+                text);
+        return false;
+    }
+    if (!parse_number(option, text, &number)) {
+        fprintf(stderr, "heatcast: %s: %s is '%s', must be a %s\n", where, option->flag, text,
+                option->type == INT ? "whole number" : "number");
+        return false;
+    }
+    if (number < option->min || number > option->max) {
+        fprintf(stderr, "heatcast: %s: %s is %s, must be from %.15g to %.15g\n", where,
+                option->flag, text, option->min, option->max);
+        return false;
+    }
+    if (option->type == INT)
+        *(int64_t *)field = (int64_t)number;
+    else
+        *(double *)field = number;
+    return true;
+}
+
+/* Takes a value from a source of this rank unless a stronger one spoke already. */
+static bool offer_value(struct loading *l, size_t index, const char *text, int rank,
+                        const char *where)
+{
+    if (rank < l->rank[index]) return true;
+    if (!set_value(l, index, text, where)) return false;
+    l->rank[index] = rank;
+    free(l->where[index]);
+    l->where[index] = mem_strdup(where);
+    return true;
+}
+
+static bool find_option(const struct loading *l, struct str name, size_t *index)
+{
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if (!(options[i].commands & l->command)) continue;
+        if (!str_eq(name, str_of(options[i].flag)) && !str_eq(name, str_of(options[i].environment)))
+            continue;
+        *index = i;
+        return true;
+    }
+    return false;
+}
+
+static bool load_environment(struct loading *l)
+{
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        const char *value = getenv(options[i].environment);
+        char where[128];
+
+        if (!(options[i].commands & l->command) || !value || !*value) continue;
+        snprintf(where, sizeof(where), "environment %s", options[i].environment);
+        if (!offer_value(l, i, value, FROM_ENVIRONMENT, where)) return false;
+    }
+    return true;
+}
+
+/* Another command's option in a shared file is no mistake; a name that nobody knows is. */
+static bool is_known_elsewhere(struct str name)
+{
+    struct loading any = {.command = CMD_SERVE | CMD_INGEST};
+    size_t index;
+
+    return find_option(&any, name, &index);
+}
+
+static bool load_line(struct loading *l, char *line, int number)
+{
+    struct str text = str_trim((struct str){line, strcspn(line, "\r\n")}), name, value;
+    const char *equals;
+    char where[512], *copy;
+    size_t index;
+    bool ok;
+
+    if (!text.size || text.at[0] == '#') return true;
+    snprintf(where, sizeof(where), "%s:%d", l->file, number);
+    equals = memchr(text.at, '=', text.size);
+    if (!equals) {
+        fprintf(stderr, "heatcast: %s: expected `name = value`\n", where);
+        return false;
+    }
+    name = str_trim((struct str){text.at, (size_t)(equals - text.at)});
+    value = str_trim((struct str){equals + 1, (size_t)(text.at + text.size - equals - 1)});
+    if (!find_option(l, name, &index)) {
+        if (is_known_elsewhere(name)) return true;
+        fprintf(stderr, "heatcast: %s: unknown setting '%.*s'\n", where, (int)name.size, name.at);
+        return false;
+    }
+    copy = mem_strndup(value.at, value.size);
+    ok = offer_value(l, index, copy, FROM_FILE, where);
+    free(copy);
+    return ok;
+}
+
+static bool load_file(struct loading *l)
+{
+    char line[4096];
+    bool ok = true;
+    FILE *file;
+
+    if (!l->file) return true;
+    file = fopen(l->file, "re");
+    if (!file) {
+        fprintf(stderr, "heatcast: --config %s: %s\n", l->file, strerror(errno));
+        return false;
+    }
+    for (int number = 1; ok && fgets(line, sizeof(line), file); number++) {
+        ok = strchr(line, '\n') || feof(file);
+        if (!ok) fprintf(stderr, "heatcast: %s:%d: line too long\n", l->file, number);
+        ok = ok && load_line(l, line, number);
+    }
+    fclose(file);
+    return ok;
+}
+
+static void print_help(const struct loading *l, const char *usage)
+{
+    printf("%s\n\n", usage);
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        const struct option *o = &options[i];
+
+        if (!(o->commands & l->command)) continue;
+        printf("  --%s %s\n        %s\n        default %s; environment %s\n", o->flag, o->argument,
+               o->help, *o->fallback ? o->fallback : "empty", o->environment);
+    }
+    printf(
+        "  --config FILE\n        read settings from FILE: lines `name = value`, names as above\n"
+        "  --print-config\n        print every setting with its origin, and exit\n"
+        "  --help\n        this text\n\n"
+        "A flag wins over the environment, the environment over the file.\n");
+}
+
+static void print_config(const struct loading *l)
+{
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        const char *field = (const char *)l->config + options[i].offset;
+        struct buf value = {0};
+
+        if (!(options[i].commands & l->command)) continue;
+        switch (options[i].type) {
+        case BOOL:
+            buf_add_text(&value, *(const bool *)field ? "true" : "false");
+            break;
+        case INT:
+            buf_add_int(&value, *(const int64_t *)field);
+            break;
+        case REAL:
+            buf_add_double(&value, *(const double *)field);
+            break;
+        case TEXT:
+            buf_add_text(&value, *(char *const *)field);
+            break;
+        }
+        printf("%s = %.*s  # %s\n", options[i].flag, (int)value.size, value.data ? value.data : "",
+               l->where[i]);
+        buf_deinit(&value);
+    }
+}
+
+struct flags {
+    bool wants_help, wants_print;
+};
+
+/* `--name value`, `--name=value`, and for a BOOL `--name` alone. */
+static bool take_flag(struct loading *l, struct flags *flags, int argc, char **argv, int *at)
+{
+    const char *word = argv[*at] + 2, *equals = strchr(word, '=');
+    struct str name = {word, equals ? (size_t)(equals - word) : strlen(word)};
+    const char *value = equals ? equals + 1 : NULL;
+    bool is_config = str_eq(name, STR("config")), needs_value = is_config;
+    char where[160];
+    size_t index = 0;
+
+    if (!value && str_eq(name, STR("help"))) return flags->wants_help = true;
+    if (!value && str_eq(name, STR("print-config"))) return flags->wants_print = true;
+    if (!is_config) {
+        if (!find_option(l, name, &index)) {
+            fprintf(stderr, "heatcast: unknown option --%.*s (see --help)\n", (int)name.size,
+                    name.at);
+            return false;
+        }
+        needs_value = options[index].type != BOOL;
+    }
+    if (!value && needs_value) {
+        if (*at + 1 >= argc) {
+            fprintf(stderr, "heatcast: --%s needs a value\n", word);
+            return false;
+        }
+        value = argv[++*at];
+    }
+    if (is_config) {
+        l->file = value;
+        return true;
+    }
+    snprintf(where, sizeof(where), "flag --%s", options[index].flag);
+    return offer_value(l, index, value ? value : "true", FROM_FLAG, where);
+}
+
+static bool load_flags(struct loading *l, struct flags *flags, int argc, char **argv,
+                       int *word_count)
+{
+    bool only_words = false;
+
+    *word_count = 0;
+    for (int i = 0; i < argc; i++) {
+        if (!only_words && strcmp(argv[i], "--") == 0)
+            only_words = true;
+        else if (!only_words && strncmp(argv[i], "--", 2) == 0) {
+            if (!take_flag(l, flags, argc, argv, &i)) return false;
+        } else if (!only_words && strcmp(argv[i], "-h") == 0)
+            flags->wants_help = true;
+        else
+            argv[(*word_count)++] = argv[i];
+    }
+    return true;
+}
+
+/* What one value says must be right by itself; texts are looked at here, once for all commands. */
+static bool check_texts(const struct loading *l)
+{
+    static const char *const feeds[] = {"none", "replay", "sim"};
+    const struct config *c = l->config;
+    char host[256];
+    int64_t span;
+    int port;
+    bool ok;
+
+    if (!(l->command & CMD_SERVE)) return true;
+    if (host_port_parse(c->listen, host, sizeof(host), &port)) {
+        fprintf(stderr, "heatcast: listen is '%s', must be HOST:PORT\n", c->listen);
+        return false;
+    }
+    if (span_parse(str_of(c->history), &span)) {
+        fprintf(stderr, "heatcast: history is '%s', must be a span like 12h, 30d or 1y\n",
+                c->history);
+        return false;
+    }
+    ok = false;
+    for (size_t i = 0; i < ARRAY_LEN(feeds); i++)
+        ok = ok || strcmp(c->feed, feeds[i]) == 0;
+    if (!ok) fprintf(stderr, "heatcast: feed is '%s', must be none, replay or sim\n", c->feed);
+    if (ok && c->redis_enabled) {
+        fprintf(stderr,
+                "heatcast: redis-enabled is true, but this version serves from one machine only\n");
+        return false;
+    }
+    return ok;
+}
+
+static enum config_result load_all(struct loading *l, const char *usage, int argc, char **argv,
+                                   int *word_count)
+{
+    struct flags flags = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (!offer_value(l, i, options[i].fallback, FROM_DEFAULT, "default")) abort();
+    if (!load_flags(l, &flags, argc, argv, word_count)) return CONFIG_ERROR;
+    if (flags.wants_help) {
+        print_help(l, usage);
+        return CONFIG_DONE;
+    }
+    if (!load_file(l) || !load_environment(l) || !check_texts(l)) return CONFIG_ERROR;
+    if (flags.wants_print) {
+        print_config(l);
+        return CONFIG_DONE;
+    }
+    return CONFIG_RUN;
+}
+
+enum config_result config_load(struct config *config, enum config_command command,
+                               const char *usage, int argc, char **argv, int *word_count)
+{
+    struct loading l = {.config = config, .command = command};
+    enum config_result result;
+
+    *config = (struct config){0};
+    result = load_all(&l, usage, argc, argv, word_count);
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        free(l.where[i]);
+    if (result != CONFIG_RUN) config_deinit(config);
+    return result;
+}
+
+void config_deinit(struct config *config)
+{
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (options[i].type == TEXT) free(*(char **)((char *)config + options[i].offset));
+    *config = (struct config){0};
+}
+
+int span_parse(struct str text, int64_t *span_ms)
+{
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {
+        {'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'y', INT64_C(31536000000)}};
+    int64_t count = 0;
+
+    if (text.size < 2 || text.size > 10) return ERR_SYNTAX;
+    for (size_t i = 0; i + 1 < text.size; i++) {
+        if (!isdigit((unsigned char)text.at[i])) return ERR_SYNTAX;
+        count = count * 10 + (text.at[i] - '0');
+    }
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (text.at[text.size - 1] != units[i].unit) continue;
+        if (count < 1 || count * units[i].ms > 10 * units[4].ms) return ERR_RANGE;
+        *span_ms = count * units[i].ms;
+        return 0;
+    }
+    return ERR_SYNTAX;
+}
+
+int host_port_parse(const char *text, char *host, size_t host_size, int *port)
+{
+    const char *colon = strrchr(text, ':'), *digits = colon ? colon + 1 : text;
+    struct str name = {text, colon ? (size_t)(colon - text) : 0};
+    char *end;
+    long value;
+
+    if (!isdigit((unsigned char)*digits)) return ERR_SYNTAX;
+    value = strtol(digits, &end, 10);
+    if (*end || value > 65535) return ERR_SYNTAX;
+    if (name.size >= 2 && name.at[0] == '[' && name.at[name.size - 1] == ']') {
+        name.at++;
+        name.size -= 2;
+    } else if (memchr(name.at, ':', name.size))
+        return ERR_SYNTAX; /* an IPv6 address needs its brackets */
+    if (!name.size) name = STR("0.0.0.0");
+    if (name.size >= host_size) return ERR_SYNTAX;
+    memcpy(host, name.at, name.size);
+    host[name.size] = '\0';
+    *port = (int)value;
+    return 0;
+}

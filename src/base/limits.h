@@ -1,0 +1,46 @@
+/* limits.h - every bound on what a peer or a file can make grow, with its reason.
+ *
+ * Bounds an operator may move are options (options.h); these are the ones built in. */
+#ifndef HEATCAST_BASE_LIMITS_H
+#define HEATCAST_BASE_LIMITS_H
+
+/* Symbols: the longest of Binance's is 20 or so ("1000000MOGUSDT", delivery contracts). */
+#define LIMIT_SYMBOL_BYTES 32
+/* One subscribe may name this many symbols; each costs a subscription of about 64 bytes. */
+#define LIMIT_SYMBOLS_PER_MESSAGE 100
+/* A client's subscriptions in all. */
+#define LIMIT_SUBSCRIPTIONS_PER_CLIENT 100
+/* Replies waiting for a client that reads nothing: beyond, it is closed (1008), since it sends
+ * requests without reading answers. */
+#define LIMIT_REPLIES_QUEUED 64
+
+/* Seconds for a connection to finish its request head, and to stay idle between requests. */
+#define LIMIT_REQUEST_HEAD_MS 5000
+#define LIMIT_KEEP_ALIVE_MS   60000
+/* Our ping's rhythm, and the silence after which a peer is dead: three pings unanswered. */
+#define LIMIT_PING_MS 20000
+#define LIMIT_DEAD_MS 60000
+/* How long we wait for the answer to our close frame (RFC 6455 §7.1.1). */
+#define LIMIT_CLOSE_MS 2000
+
+/* Messages a client may send: a bucket of BURST refilled at RATE per second. */
+#define LIMIT_MESSAGES_PER_SECOND 20
+#define LIMIT_MESSAGES_BURST      40
+
+/* Between two SLOW_CONSUMER warnings to one client. */
+#define LIMIT_SLOW_WARNING_MS 10000
+
+/* One REST answer: levels over all its snapshots (about 50 bytes of JSON each) and rows of
+ * candles. More is refused with 422 before anything is computed for nobody. */
+#define LIMIT_ANSWER_LEVELS    2000000
+#define LIMIT_ANSWER_SNAPSHOTS 20000
+#define LIMIT_ANSWER_CANDLES   50000
+/* Store jobs waiting; beyond, REST answers 503 with Retry-After. */
+#define LIMIT_STORE_JOBS 256
+/* REST requests of one address being computed at once; beyond, 429 with Retry-After. */
+#define LIMIT_REQUESTS_PER_ADDRESS 16
+
+/* Symbols in one store: enough for every contract of an exchange. */
+#define LIMIT_SYMBOLS 2000
+
+#endif

@@ -1,0 +1,60 @@
+/* options.h - THE table of settings: struct config, the parser, --help, --print-config and the
+ * documents all come from it.
+ *
+ * OPTION(field, type, "flag", "ENVIRONMENT", fallback, min, max, commands, "ARGUMENT", "help")
+ *
+ * type: BOOL, INT, REAL, TEXT. min and max bound numbers (a TEXT's are 0, 0: config_check looks).
+ * The environment's names that the original Python design had are kept as they were. */
+OPTION(listen, TEXT, "listen", "HEATCAST_LISTEN", "127.0.0.1:8000", 0, 0, CMD_SERVE, "HOST:PORT",
+       "address to serve on; port 0 takes a free one")
+OPTION(db, TEXT, "db", "HEATCAST_DB", "heatcast.duckdb", 0, 0, CMD_SERVE | CMD_INGEST, "FILE",
+       "DuckDB file; made when absent")
+OPTION(feed, TEXT, "feed", "HEATCAST_FEED", "none", 0, 0, CMD_SERVE, "none|replay|sim",
+       "where new data comes from: the file as it is, its history as live, a simulated market")
+OPTION(history, TEXT, "history", "HEATCAST_HISTORY", "30d", 0, 0, CMD_SERVE, "SPAN",
+       "how much history a live heatmap is built from: 12h, 30d, 1y")
+OPTION(bin, TEXT, "bin", "HEATCAST_BIN", "", 0, 0, CMD_SERVE, "SYMBOL=SIZE,…",
+       "bucket sizes of the stream; unset: 1-2-5 x 10^k below price/500")
+OPTION(replay_speed, REAL, "replay-speed", "HEATCAST_REPLAY_SPEED", "300", 0.001, 1000000,
+       CMD_SERVE, "TIMES", "seconds of history per second of replay")
+OPTION(replay_from, TEXT, "replay-from", "HEATCAST_REPLAY_FROM", "50%", 0, 0, CMD_SERVE,
+       "PART|TIME", "where a replay starts: 50% of each symbol's data, or an ISO time")
+OPTION(sim_seed, INT, "sim-seed", "HEATCAST_SIM_SEED", "1", 0, 9007199254740992.0, CMD_SERVE, "N",
+       "the simulated market's seed: same seed, same market")
+OPTION(sim_speed, REAL, "sim-speed", "HEATCAST_SIM_SPEED", "300", 0.001, 1000000, CMD_SERVE,
+       "TIMES", "simulated seconds per second; 300 is a 5m candle a second")
+OPTION(threads, INT, "threads", "HEATCAST_THREADS", "0", 0, 256, CMD_SERVE, "N",
+       "I/O threads; 0 takes as many as the machine has cores")
+OPTION(store_threads, INT, "store-threads", "HEATCAST_STORE_THREADS", "2", 1, 64, CMD_SERVE, "N",
+       "threads that query DuckDB")
+OPTION(web_root, TEXT, "web-root", "HEATCAST_WEB_ROOT", "", 0, 0, CMD_SERVE, "FOLDER",
+       "serve the page from this folder instead of from the program")
+OPTION(ws_enabled, BOOL, "ws-enabled", "WS_ENABLED", "true", 0, 1, CMD_SERVE, "BOOL",
+       "offer /ws/heatmap; false answers it 404")
+OPTION(ws_update_interval, REAL, "ws-update-interval", "WS_UPDATE_INTERVAL", "5", 0.05, 3600,
+       CMD_SERVE, "SECONDS", "how often live heatmaps are brought up to date")
+OPTION(ws_max_connections, INT, "ws-max-connections", "WS_MAX_CONNECTIONS", "10000", 1, 10000000,
+       CMD_SERVE, "N", "connections of all kinds; beyond, 503 with Retry-After")
+OPTION(ws_max_message_bytes, INT, "ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "4096", 128,
+       16777216, CMD_SERVE, "BYTES", "longest message a client may send; beyond, close 1009")
+OPTION(ws_slow_consumer_timeout, REAL, "ws-slow-consumer-timeout", "WS_SLOW_CONSUMER_TIMEOUT", "60",
+       1, 86400, CMD_SERVE, "SECONDS",
+       "a client that takes nothing of what waits for it this long is closed, 1013")
+OPTION(ws_max_queue_size, INT, "ws-max-queue-size", "WS_MAX_QUEUE_SIZE", "1", 1, 1000000, CMD_SERVE,
+       "N", "accepted for compatibility: a client's queue holds the newest of each symbol, depth 1")
+OPTION(redis_enabled, BOOL, "redis-enabled", "REDIS_ENABLED", "false", 0, 1, CMD_SERVE, "BOOL",
+       "reserved for several servers; true is refused by this version")
+OPTION(redis_url, TEXT, "redis-url", "REDIS_URL", "redis://localhost:6379/0", 0, 0, CMD_SERVE,
+       "URL", "reserved for several servers")
+OPTION(redis_channel_prefix, TEXT, "redis-channel-prefix", "REDIS_CHANNEL_PREFIX", "heatmap", 0, 0,
+       CMD_SERVE, "TEXT", "reserved for several servers")
+OPTION(
+    cors_allowed_origins, TEXT, "cors-allowed-origins", "CORS_ALLOWED_ORIGINS", "", 0, 0, CMD_SERVE,
+    "ORIGIN,…",
+    "origins that may read REST and open WebSockets, * for all; empty: no CORS headers, no check")
+OPTION(skip_bad_rows, BOOL, "skip-bad-rows", "HEATCAST_SKIP_BAD_ROWS", "false", 0, 1, CMD_INGEST,
+       "BOOL", "keep a file's good rows and count its bad ones, instead of leaving the file out")
+OPTION(log_level, TEXT, "log-level", "HEATCAST_LOG_LEVEL", "info", 0, 0, CMD_SERVE | CMD_INGEST,
+       "LEVEL", "debug, info, warning or error")
+OPTION(log_format, TEXT, "log-format", "HEATCAST_LOG_FORMAT", "auto", 0, 0, CMD_SERVE | CMD_INGEST,
+       "FORMAT", "text, json, or auto: text on a terminal, JSON otherwise")

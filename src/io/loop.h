@@ -1,0 +1,41 @@
+/* loop.h - a thread's libuv event loop, and the only door between threads.
+ *
+ * A loop belongs to the thread that runs it; nothing of it may be touched from another thread but
+ * through loop_post(). */
+#ifndef HEATCAST_IO_LOOP_H
+#define HEATCAST_IO_LOOP_H
+
+#include <uv.h>
+
+#include "base/base.h"
+
+/* A message to a loop: lives inside the sender's struct (container_of), belongs to the loop from
+ * loop_post() until `run` is called with it, and may be freed or posted again there. */
+struct task {
+    void (*run)(struct task *task);
+    struct task *next; /* the loop's */
+};
+
+struct loop {
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_mutex_t mutex;   /* guards the three below */
+    struct task *first; /* posted, not yet run; oldest first */
+    struct task *last;
+    bool is_closed;
+};
+
+int loop_init(struct loop *loop) MUST_CHECK;
+/* After loop_run() has returned. Tasks posted since then are dropped without being run. */
+void loop_deinit(struct loop *loop);
+
+/* Runs on the calling thread until loop_close() was called and every other handle is closed. */
+void loop_run(struct loop *loop);
+/* On the loop's own thread: lets loop_run() end. Tasks posted later are not run. */
+void loop_close(struct loop *loop);
+
+/* From any thread: runs `task` on the loop's thread, in the order of posting. Returns false, the
+ * task untouched, when the loop is closed. */
+bool loop_post(struct loop *loop, struct task *task);
+
+#endif

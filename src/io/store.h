@@ -1,0 +1,94 @@
+/* store.h - market history in a DuckDB file.
+ *
+ * The store has threads of its own, a DuckDB connection each, and one bounded queue of jobs: no
+ * query ever runs on a thread that serves a socket. A job is given by a loop's thread, worked on
+ * by a store thread, and given back to that loop. Rows are written by one job at a time.
+ *
+ * One process owns the file. The schema is versioned: an older file is migrated forward on opening
+ * (each step one transaction), a newer one is refused. */
+#ifndef HEATCAST_IO_STORE_H
+#define HEATCAST_IO_STORE_H
+
+#include "heat/candle.h"
+#include "io/loop.h"
+
+struct store;
+struct store_conn; /* one thread's DuckDB connection and prepared statements */
+
+/* Opens or makes `path` and starts `thread_count` threads (0: none, for the command line, which
+ * uses store_conn_open() itself). On trouble returns a negative error and writes a sentence for
+ * the user into message: what is wrong with which file, who holds it, what to do. */
+int store_open(const char *path, unsigned thread_count, struct store **store, char *message,
+               size_t message_size) MUST_CHECK;
+
+/* Interrupts running queries, drops waiting jobs (their `done` is called with is_dropped set if the
+ * loop still runs), joins the threads, checkpoints and closes the file. Main thread only. */
+void store_close(struct store *store);
+
+/* Embedded in the caller's struct, which lives until `done`. */
+struct store_job {
+    /* On a store thread. Whatever it leaves in the job belongs to `done`. */
+    void (*work)(struct store_job *job, struct store_conn *conn);
+    /* On the loop that gave it. */
+    void (*done)(struct store_job *job);
+    bool is_dropped; /* the store is closing: `work` was not run */
+    struct loop *loop;
+    struct task task;
+    struct store_job *next;
+};
+
+/* Queues a job to come back to `loop`, which is the caller's own. ERR_FULL beyond
+ * LIMIT_STORE_JOBS waiting, ERR_STOPPED while closing: `done` will not be called then. */
+int store_submit(struct store *store, struct loop *loop, struct store_job *job) MUST_CHECK;
+
+/* For command-line tools: a connection used on the calling thread. */
+int store_conn_open(struct store *store, struct store_conn **conn) MUST_CHECK;
+void store_conn_close(struct store_conn *conn);
+/* The last error's text of this connection, "" if none; valid until its next call. */
+const char *store_conn_error(const struct store_conn *conn);
+
+/* --- queries; each returns 0 or ERR_DATABASE / ERR_STOPPED, out parameters untouched then --- */
+
+struct store_symbol {
+    char symbol[33];
+    int64_t step_ms;                         /* its finest stored candles' step */
+    int64_t first_open_ms, last_open_ms;     /* of the candles of that step */
+    double last_close;                       /* USDT, of the newest of them */
+    double first_close;                      /* USDT, of the oldest of them */
+    int64_t oi_first_ms, oi_last_ms;         /* of the open interest; both -1 when there is none */
+    int64_t candle_first_ms, candle_last_ms; /* open times over candles of all steps */
+};
+
+/* Every symbol with candles or open interest, ascending by name (a symbol without candles has
+ * step_ms 0). *symbols is an array that the caller frees. */
+int store_symbols(struct store_conn *conn, struct store_symbol **symbols, size_t *count) MUST_CHECK;
+
+/* Candles with from_ms <= open time <= until_ms whose step divides interval_ms, ordered as
+ * series_build() wants them: by bucket of interval_ms, step, open time. step_ms 0 takes all such
+ * steps, else only that one. The caller frees *candles. */
+int store_candles(struct store_conn *conn, const char *symbol, int64_t interval_ms, int64_t step_ms,
+                  int64_t from_ms, int64_t until_ms, struct candle **candles,
+                  size_t *count) MUST_CHECK;
+
+/* Open interest with from_ms <= time <= until_ms, by time. The caller frees *points. */
+int store_oi(struct store_conn *conn, const char *symbol, int64_t from_ms, int64_t until_ms,
+             struct oi_point **points, size_t *count) MUST_CHECK;
+
+/* One symbol's rows to add in a transaction; a row whose key is there already is left as it is. */
+struct store_rows {
+    const char *symbol;
+    const struct candle *candles;
+    size_t candle_count;
+    const struct oi_point *points;
+    const double *oi_base; /* open interest in base units beside each point; may be NULL */
+    size_t point_count;
+};
+int store_append(struct store_conn *conn, const struct store_rows *rows,
+                 size_t rows_count) MUST_CHECK;
+
+/* A named text that is kept in the file ("sim.seed"); *value is owned by the caller, NULL when it
+ * is not there. */
+int store_setting_get(struct store_conn *conn, const char *name, char **value) MUST_CHECK;
+int store_setting_set(struct store_conn *conn, const char *name, const char *value) MUST_CHECK;
+
+#endif
