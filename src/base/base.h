@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/param.h> /* MIN, MAX: libuv brings these too */
 
 #define MUST_CHECK            __attribute__((warn_unused_result))
 #define PRINTF_LIKE(at, args) __attribute__((format(printf, at, args)))
@@ -14,8 +15,6 @@
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 #define BIT(n)           (1u << (n))
-#define MIN(a, b)        ((a) < (b) ? (a) : (b))
-#define MAX(a, b)        ((a) > (b) ? (a) : (b))
 
 /* The struct of which `pointer` is the member `member`. */
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
