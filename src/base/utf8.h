@@ -8,4 +8,17 @@
  * UTF-8 or is cut off by the end. */
 size_t utf8_length(const uint8_t *at, size_t size);
 
+/* Validation of a text that comes in pieces. `{0}` is the beginning. */
+struct utf8_state {
+    uint8_t missing;   /* bytes the unfinished character still needs; 0 between characters */
+    uint8_t low, high; /* the next of them is in this range */
+};
+
+/* Takes the next piece. False at the first byte that no UTF-8 text could have here, even if the
+ * character is not finished; the state is of no use then. */
+bool utf8_feed(struct utf8_state *state, const uint8_t *bytes, size_t size) MUST_CHECK;
+
+/* May the text end here? */
+bool utf8_is_complete(const struct utf8_state *state);
+
 #endif
