@@ -1,0 +1,156 @@
+/**
+ * rest.js - the server's REST answers, as the page needs them. Times are seconds since 1970, UTC.
+ */
+
+/**
+ * @typedef {{symbol: string, price_bin_size?: number, interval?: string, start_time?: string,
+ *   end_time?: string, last_price?: number}} SymbolInfo
+ * @typedef {{feed?: string, simulated?: boolean, replay?: {speed?: number}, update_interval?: number,
+ *   version?: string}} Health
+ * @typedef {{time: number, levels: import('./heat-store.js').Level[]}} Column
+ */
+
+/** Seconds of each interval the server knows. */
+export const INTERVALS = {
+  '5m': 300,
+  '15m': 900,
+  '30m': 1800,
+  '1h': 3600,
+  '2h': 7200,
+  '4h': 14400,
+  '8h': 28800,
+  '12h': 43200,
+  '1d': 86400,
+};
+
+/**
+ * What the page offers: how far back, and the interval of a column.
+ * @type {Record<string, {seconds: number, interval: string}>}
+ */
+export const WINDOWS = {
+  '12h': { seconds: 12 * 3600, interval: '5m' },
+  '24h': { seconds: 24 * 3600, interval: '5m' },
+  '48h': { seconds: 48 * 3600, interval: '15m' },
+  '3d': { seconds: 3 * 86400, interval: '30m' },
+  '7d': { seconds: 7 * 86400, interval: '1h' },
+  '14d': { seconds: 14 * 86400, interval: '2h' },
+  '30d': { seconds: 30 * 86400, interval: '4h' },
+};
+
+/** How long before the first column the state is built up, as the live stream's is. */
+const WARMUP = '30d';
+
+export class RestError extends Error {
+  /** @param {number} status 0 when the server did not answer @param {string} detail */
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** @param {string} text ISO 8601 @returns {number} NaN for anything else */
+export function parseTime(text) {
+  return Date.parse(text) / 1000;
+}
+
+/** @param {number} time */
+export function formatTime(time) {
+  return new Date(time * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+/** The next coarser interval, null after the last. @param {string} interval */
+export function coarser(interval) {
+  const names = Object.keys(INTERVALS);
+  return names[names.indexOf(interval) + 1] ?? null;
+}
+
+/**
+ * The interval that suits a window, not finer than what is stored.
+ * @param {{interval: string}} window
+ * @param {string | undefined} stored
+ */
+export function intervalFor(window, stored) {
+  if (!stored || !(stored in INTERVALS)) return window.interval;
+  return INTERVALS[stored] > INTERVALS[window.interval] ? stored : window.interval;
+}
+
+/**
+ * @param {string} path
+ * @param {Record<string, string | number | undefined>} query
+ * @param {AbortSignal} [signal]
+ */
+async function get(path, query, signal) {
+  const known = Object.entries(query).filter(([, value]) => value !== undefined);
+  const search = new URLSearchParams(known.map(([name, value]) => [name, String(value)]));
+  let response;
+  try {
+    response = await fetch(known.length ? `${path}?${search}` : path, { signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new RestError(0, 'the server does not answer');
+  }
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new RestError(response.status, body.detail ?? `HTTP ${response.status}`);
+  return body;
+}
+
+/** @param {AbortSignal} [signal] @returns {Promise<SymbolInfo[]>} */
+export async function getSymbols(signal) {
+  return (await get('symbols', {}, signal)).symbols ?? [];
+}
+
+/** @param {AbortSignal} [signal] @returns {Promise<Health>} {} when it cannot be had */
+export async function getHealth(signal) {
+  return get('health', {}, signal).catch(() => ({}));
+}
+
+/**
+ * @param {{symbol: string, interval: string, bin?: number, start: number, end?: number}} request
+ *   without `end` up to the newest data
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Column[]>} ascending
+ */
+export async function getHistory({ symbol, interval, bin, start, end }, signal) {
+  const answer = await get(
+    'liquidations/heatmap-timeseries',
+    {
+      symbol,
+      start_time: formatTime(start),
+      end_time: end === undefined ? undefined : formatTime(end),
+      interval,
+      price_bin_size: bin,
+      warmup: WARMUP,
+    },
+    signal,
+  ).catch(nothingFor404);
+  return (answer.data ?? []).map((/** @type {any} */ row) => ({
+    time: parseTime(row.timestamp),
+    levels: row.levels,
+  }));
+}
+
+/**
+ * @param {{symbol: string, interval: string, start: number, end: number}} request
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<import('./heat-store.js').Candle[]>} ascending
+ */
+export async function getCandles({ symbol, interval, start, end }, signal) {
+  const answer = await get(
+    'prices/klines',
+    { symbol, interval, start_time: formatTime(start), end_time: formatTime(end) },
+    signal,
+  ).catch(nothingFor404);
+  return (answer.data ?? []).map((/** @type {any} */ row) => ({
+    time: parseTime(row.timestamp),
+    open: row.open,
+    high: row.high,
+    low: row.low,
+    close: row.close,
+  }));
+}
+
+/** No data in that range is an answer, not an error. @param {any} error */
+function nothingFor404(error) {
+  if (error instanceof RestError && error.status === 404) return { data: [] };
+  throw error;
+}
