@@ -27,8 +27,9 @@ struct oi_point {
     int64_t value_e6; /* 10^-6 USDT, so that means of equal data are equal */
 };
 
-/* A decimal in double form as an exact e8 price, rounding to nearest. ERR_RANGE (out parameter
- * untouched) unless 0 < price <= PRICE_MAX_USDT and not NaN. */
+/* A decimal in double form as an exact e8 price: the nearest of 8 decimals and 15 digits, which is
+ * the decimal meant when it had no more. ERR_RANGE (out parameter untouched) unless it is above 0
+ * after that, at most PRICE_MAX_USDT and not NaN. */
 int price_from_double(double price, int64_t *price_e8) MUST_CHECK;
 double price_to_double(int64_t price_e8);
 

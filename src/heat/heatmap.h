@@ -4,44 +4,28 @@
  *   1. consume: long groups with liquidation price >= low and short groups with liquidation
  *      price <= high are gone;
  *   2. oi_delta > 0: one group per leverage tier opens at the close, long when close >= open,
- *      else short, its volume the tier's share of the delta;
+ *      else short, its volume the tier's share of the delta; a share of 0 opens nothing;
  *   3. oi_delta < 0: every volume shrinks by the same factor 1 - min(|delta| / total, 1); groups
  *      below 0.01 USDT vanish.
  *
  * Incremental: a candle costs the groups it consumes, creates and lets vanish, and a shrink is one
- * multiplication however many groups are open. Pure: no clock, no I/O, no threads, no globals; a
- * heatmap belongs to one thread at a time. Usable by itself: this floor and base/ are all it needs.
+ * multiplication however many groups are open. Memory goes with the groups that are open. Pure: no
+ * clock, no I/O, no threads, no globals; a heatmap belongs to one thread at a time. Usable by
+ * itself: this floor and base/ are all it needs.
  *
  * Source of the model: the reference vectors under tests/, made with the original Python model. */
 #ifndef HEATCAST_HEAT_HEATMAP_H
 #define HEATCAST_HEAT_HEATMAP_H
 
 #include "heat/candle.h"
+#include "heat/leverage.h"
+#include "heat/price_bin.h"
 #include "heat/snapshot.h"
-
-enum { LEVERAGE_TIERS = 5 };
-extern const int leverage_tiers[LEVERAGE_TIERS]; /* 5, 10, 25, 50, 100 */
-
-/* What share of new volume opens at each tier; sums to 1. */
-struct leverage_mix {
-    double share[LEVERAGE_TIERS];
-};
-extern const struct leverage_mix leverage_mix_default; /* .15 .30 .25 .20 .10 */
-
-/* "5:15,10:30,25:25,50:20,100:10": weights of tiers, normalised; tiers not named get 0. ERR_SYNTAX
- * for anything else, ERR_UNKNOWN for another tier, ERR_RANGE for a negative, repeated or all-zero
- * weight; *mix is untouched then. */
-int leverage_mix_parse(struct str text, struct leverage_mix *mix) MUST_CHECK;
-
-/* A bucket size as exact decimal: 100 -> 100 * 10^13. ERR_RANGE unless 0 < bin <= 1 000 000 and
- * at least 10^-13; ERR_SYNTAX if not a plain decimal number ("1e2" is one too). */
-int price_bin_parse(struct str text, int64_t *bin_e13) MUST_CHECK;
-/* The member of 1-2-5 * 10^k nearest below price / 500: the stream's bucket of a symbol. */
-int64_t price_bin_default(int64_t price_e8);
 
 struct heatmap;
 
-struct heatmap *heatmap_new(int64_t bin_e13, const struct leverage_mix *mix) MUST_CHECK;
+/* `bin_e12` is above 0 and at most PRICE_BIN_MAX_E12; the mix is copied. */
+struct heatmap *heatmap_new(int64_t bin_e12, const struct leverage_mix *mix) MUST_CHECK;
 void heatmap_free(struct heatmap *map);
 
 /* Groups (one per tier and candle) that a candle opened and consumed. */
@@ -50,12 +34,13 @@ struct heatmap_change {
     uint32_t consumed;
 };
 
-/* Advances the state by one candle, which must be later than the last. `oi_delta` in USDT, finite.
- */
+/* Advances the state by one candle, which must be later than the last and have sane prices
+ * (candle.h). `oi_delta` in USDT, finite. Anything else is a bug and asserts. */
 struct heatmap_change heatmap_apply(struct heatmap *map, const struct candle *candle,
                                     double oi_delta);
 
-/* Volumes in USDT since heatmap_new(): created = live + consumed + removed, to rounding. */
+/* Volumes in USDT since heatmap_new(): created = live + consumed + removed, to rounding. Removed is
+ * what step 3 took, vanished groups included. */
 struct heatmap_totals {
     double created, consumed, removed;
     double live_long, live_short;

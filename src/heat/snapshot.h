@@ -17,7 +17,7 @@ struct level {
 /* `{0}` is a valid empty one. */
 struct snapshot {
     int64_t time_ms;          /* open time of the newest candle applied; 0 before the first */
-    int64_t bin_e13;          /* 10^-13 USDT */
+    int64_t bin_e12;          /* 10^-13 USDT */
     int64_t current_price_e8; /* close of the newest candle */
     uint64_t positions_created, positions_consumed;
     double long_total, short_total; /* USDT, before rounding */
@@ -26,6 +26,8 @@ struct snapshot {
 };
 
 void snapshot_deinit(struct snapshot *snapshot);
+/* Makes room for so many levels; those there are stay. */
+void snapshot_reserve(struct snapshot *snapshot, size_t level_count);
 
 /* [{"price":…,"long_density":…,"short_density":…},…]: PROTOCOL section 1, canonical. */
 void snapshot_write_levels(struct buf *out, const struct snapshot *snapshot);
@@ -33,7 +35,7 @@ void snapshot_write_levels(struct buf *out, const struct snapshot *snapshot);
 void snapshot_write_data(struct buf *out, const struct snapshot *snapshot);
 /* One element of the REST timeseries' `data`. */
 void snapshot_write_row(struct buf *out, const struct snapshot *snapshot);
-/* A level's price, a plain exact decimal. */
-void snapshot_write_price(struct buf *out, int64_t bucket, int64_t bin_e13);
+/* A level's price, bucket * bin, as a plain exact decimal. */
+void snapshot_write_price(struct buf *out, int64_t bucket, int64_t bin_e12);
 
 #endif
