@@ -2,13 +2,14 @@
  *
  * The store has threads of its own, a DuckDB connection each, and one bounded queue of jobs: no
  * query ever runs on a thread that serves a socket. A job is given by a loop's thread, worked on
- * by a store thread, and given back to that loop. Rows are written by one job at a time.
+ * by a store thread, and given back to that loop. Rows are written by one connection at a time.
  *
  * One process owns the file. The schema is versioned: an older file is migrated forward on opening
  * (each step one transaction), a newer one is refused. */
 #ifndef HEATCAST_IO_STORE_H
 #define HEATCAST_IO_STORE_H
 
+#include "base/limits.h"
 #include "heat/candle.h"
 #include "io/loop.h"
 
@@ -16,13 +17,16 @@ struct store;
 struct store_conn; /* one thread's DuckDB connection and prepared statements */
 
 /* Opens or makes `path` and starts `thread_count` threads (0: none, for the command line, which
- * uses store_conn_open() itself). On trouble returns a negative error and writes a sentence for
+ * uses store_conn_open() itself). A new file appears under its name when it is complete. On trouble
+ * returns ERR_BUSY (another process holds it), ERR_NEWER or ERR_DATABASE and writes a sentence for
  * the user into message: what is wrong with which file, who holds it, what to do. */
 int store_open(const char *path, unsigned thread_count, struct store **store, char *message,
                size_t message_size) MUST_CHECK;
 
 /* Interrupts running queries, drops waiting jobs (their `done` is called with is_dropped set if the
- * loop still runs), joins the threads, checkpoints and closes the file. Main thread only. */
+ * loop still runs), joins the threads, checkpoints and closes the file. What was committed stays; a
+ * transaction under way is rolled back. Waits for `work` that is running, so long work looks at
+ * store_conn_is_stopping(). NULL is fine. Main thread only. */
 void store_close(struct store *store);
 
 /* Embedded in the caller's struct, which lives until `done`. */
@@ -41,16 +45,18 @@ struct store_job {
  * LIMIT_STORE_JOBS waiting, ERR_STOPPED while closing: `done` will not be called then. */
 int store_submit(struct store *store, struct loop *loop, struct store_job *job) MUST_CHECK;
 
-/* For command-line tools: a connection used on the calling thread. */
+/* For command-line tools: a connection used on the calling thread, closed before the store. */
 int store_conn_open(struct store *store, struct store_conn **conn) MUST_CHECK;
 void store_conn_close(struct store_conn *conn);
 /* The last error's text of this connection, "" if none; valid until its next call. */
 const char *store_conn_error(const struct store_conn *conn);
+/* The store is closing: queries end with ERR_STOPPED from now on, and other work should too. */
+bool store_conn_is_stopping(const struct store_conn *conn);
 
 /* --- queries; each returns 0 or ERR_DATABASE / ERR_STOPPED, out parameters untouched then --- */
 
 struct store_symbol {
-    char symbol[33];
+    char symbol[LIMIT_SYMBOL_BYTES + 1];
     int64_t step_ms;                         /* its finest stored candles' step */
     int64_t first_open_ms, last_open_ms;     /* of the candles of that step */
     double last_close;                       /* USDT, of the newest of them */
@@ -60,7 +66,7 @@ struct store_symbol {
 };
 
 /* Every symbol with candles or open interest, ascending by name (a symbol without candles has
- * step_ms 0). *symbols is an array that the caller frees. */
+ * step_ms 0 and all about candles 0). *symbols is an array that the caller frees. */
 int store_symbols(struct store_conn *conn, struct store_symbol **symbols, size_t *count) MUST_CHECK;
 
 /* Candles with from_ms <= open time <= until_ms whose step divides interval_ms, ordered as
@@ -74,6 +80,35 @@ int store_candles(struct store_conn *conn, const char *symbol, int64_t interval_
 int store_oi(struct store_conn *conn, const char *symbol, int64_t from_ms, int64_t until_ms,
              struct oi_point **points, size_t *count) MUST_CHECK;
 
+/* One stored series: a symbol's candles of one step, or its open interest. */
+struct store_series {
+    char symbol[LIMIT_SYMBOL_BYTES + 1];
+    int64_t step_ms; /* 0: open interest */
+    int64_t first_ms, last_ms;
+    int64_t row_count;
+};
+
+/* All of them, by symbol and step. The caller frees *series. */
+int store_series(struct store_conn *conn, struct store_series **series, size_t *count) MUST_CHECK;
+
+/* A hole between two neighbours of a series. */
+struct store_gap {
+    int64_t after_ms, before_ms; /* the rows on both sides of it */
+    int64_t missing;             /* rows that would fit */
+};
+
+/* The holes of a series, by time: where candles are further apart than their step, and points of
+ * open interest more than half as far again as is usual around them. The caller frees *gaps. */
+int store_gaps(struct store_conn *conn, const char *symbol, int64_t step_ms,
+               struct store_gap **gaps, size_t *count) MUST_CHECK;
+
+/* A named text that is kept in the file ("sim.seed"); *value is owned by the caller, NULL when it
+ * is not there. */
+int store_setting_get(struct store_conn *conn, const char *name, char **value) MUST_CHECK;
+int store_setting_set(struct store_conn *conn, const char *name, const char *value) MUST_CHECK;
+
+/* --- writing --- */
+
 /* One symbol's rows to add in a transaction; a row whose key is there already is left as it is. */
 struct store_rows {
     const char *symbol;
@@ -86,9 +121,27 @@ struct store_rows {
 int store_append(struct store_conn *conn, const struct store_rows *rows,
                  size_t rows_count) MUST_CHECK;
 
-/* A named text that is kept in the file ("sim.seed"); *value is owned by the caller, NULL when it
- * is not there. */
-int store_setting_get(struct store_conn *conn, const char *name, char **value) MUST_CHECK;
-int store_setting_set(struct store_conn *conn, const char *name, const char *value) MUST_CHECK;
+/* The same in pieces, for loading files: begin, add any number of times, commit or roll back. All
+ * of it is one transaction, during which other writers wait. After trouble in an add, roll back;
+ * a commit ends the load whatever it returns. */
+struct store_point {
+    int64_t time_ms;
+    double value; /* USDT */
+    double base;  /* base asset; NAN: not known */
+};
+
+struct store_counts {
+    int64_t added;       /* not there before */
+    int64_t known;       /* there already; in the load twice */
+    int64_t conflicting; /* of the known: those with other values there, which stay */
+};
+
+int store_load_begin(struct store_conn *conn) MUST_CHECK;
+int store_load_candles(struct store_conn *conn, const char *symbol, const struct candle *candles,
+                       size_t count) MUST_CHECK;
+int store_load_points(struct store_conn *conn, const char *symbol, const struct store_point *points,
+                      size_t count) MUST_CHECK;
+int store_load_commit(struct store_conn *conn, struct store_counts *counts) MUST_CHECK;
+void store_load_rollback(struct store_conn *conn);
 
 #endif

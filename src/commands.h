@@ -1,0 +1,9 @@
+/* commands.h - the subcommands that main.c offers.
+ *
+ * Each takes the words after its name and returns the process's exit status. Main thread only. */
+#ifndef HEATCAST_COMMANDS_H
+#define HEATCAST_COMMANDS_H
+
+int ingest_command(int argc, char **argv);
+
+#endif

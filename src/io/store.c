@@ -1,0 +1,494 @@
+#include "io/store.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "io/store_conn.h"
+#include "io/store_schema.h"
+
+/* While closing, running statements are interrupted this often: one that starts just after an
+ * interrupt has missed it. */
+#define INTERRUPT_EVERY_NS UINT64_C(10000000)
+
+struct worker {
+    uv_thread_t thread;
+    struct store *store;
+    struct store_conn *conn; /* owned */
+};
+
+struct store {
+    duckdb_database database;
+    char *path;              /* owned */
+    uv_mutex_t write_lock;   /* see store_conn.h */
+    atomic_bool is_stopping; /* set under the mutex, read anywhere */
+    struct worker *workers;  /* owned array */
+    unsigned worker_count;
+    uv_mutex_t mutex;               /* guards the five below */
+    uv_cond_t changed;              /* a job came, the store stops, a worker ended */
+    struct store_job *first, *last; /* waiting, oldest first */
+    unsigned waiting_count;
+    unsigned running_count; /* workers that have not ended */
+};
+
+/* --- opening the file --- */
+
+struct message {
+    char *at;
+    size_t size;
+};
+
+static PRINTF_LIKE(3, 4) int say(struct message *message, int err, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(message->at, message->size, format, args);
+    va_end(args);
+    return err;
+}
+
+/* "… Conflicting lock is held in /usr/bin/heatcast (PID 17). See …": the name and the number. */
+static int say_held(struct message *message, const char *path, const char *text)
+{
+    const char *held = strstr(text, "held in "), *pid = strstr(text, "(PID ");
+    struct str program = {"another process", 15};
+    long number = pid ? strtol(pid + 5, NULL, 10) : 0;
+    char who[300];
+
+    if (held && pid && held + 9 < pid) {
+        program = (struct str){held + 8, (size_t)(pid - held - 9)};
+        for (size_t i = 0; i < program.size; i++)
+            if (program.at[i] == '/')
+                program = (struct str){program.at + i + 1, program.size - i - 1}, i = (size_t)-1;
+    }
+    snprintf(who, sizeof(who), "%.*s", (int)program.size, program.at);
+    if (number)
+        return say(message, ERR_BUSY,
+                   "%s is in use by %s (PID %ld), and only one process can have it open: stop that "
+                   "one, or name another file with --db",
+                   path, who, number);
+    return say(message, ERR_BUSY,
+               "%s is in use by %s, and only one process can have it open: stop that one, or name "
+               "another file with --db",
+               path, who);
+}
+
+/* DuckDB's reason for not opening, as a sentence that says what to do. */
+static int say_unopened(struct message *message, const char *path, const char *text)
+{
+    if (strstr(text, "Could not set lock")) return say_held(message, path, text);
+    if (strstr(text, "not a valid DuckDB"))
+        return say(message, ERR_DATABASE,
+                   "%s is not a DuckDB file: name another file with --db, or move this one away",
+                   path);
+    if (strstr(text, "version number"))
+        return say(message, ERR_NEWER,
+                   "%s was written by another version of DuckDB than %s: use the heatcast that "
+                   "wrote it, or name another file with --db",
+                   path, duckdb_library_version());
+    if (strstr(text, "Permission denied") || strstr(text, "Read-only file system"))
+        return say(message, ERR_DATABASE,
+                   "%s may not be written: give this user the right to write it and its folder, or "
+                   "name another file with --db",
+                   path);
+    if (strstr(text, "Corrupt") || strstr(text, "Could not read enough bytes"))
+        return say(message, ERR_DATABASE,
+                   "%s is damaged (%.*s): restore it from a copy, or move it away and load the "
+                   "dumps again",
+                   path, (int)strcspn(text, "\n"), text);
+    if (strstr(text, "No space left"))
+        return say(message, ERR_DATABASE, "no space is left on the disk of %s: free some", path);
+    return say(message, ERR_DATABASE, "%s cannot be opened: %.*s", path, (int)strcspn(text, "\n"),
+               text);
+}
+
+/* What DuckDB would say less clearly. *is_there tells whether the file exists. */
+static int check_path(const char *path, bool *is_there, struct message *message)
+{
+    char *folder = mem_strdup(path), *slash = strrchr(folder, '/');
+    const char *parent = ".";
+    struct stat st;
+    int err = 0;
+
+    if (slash) {
+        slash[slash == folder] = '\0';
+        parent = folder;
+    }
+    *is_there = stat(path, &st) == 0;
+    if (!*path)
+        err = say(message, ERR_DATABASE, "no database file is named: give one with --db FILE");
+    else if (*is_there && S_ISDIR(st.st_mode))
+        err = say(message, ERR_DATABASE, "%s is a folder: name a file with --db", path);
+    else if (*is_there && !S_ISREG(st.st_mode))
+        err = say(message, ERR_DATABASE, "%s is not a regular file: name another with --db", path);
+    else if (stat(parent, &st) != 0 || !S_ISDIR(st.st_mode))
+        err = say(message, ERR_DATABASE,
+                  "%s cannot be made: the folder %s does not exist or may not be entered; make it "
+                  "first",
+                  path, parent);
+    else if (access(parent, W_OK) != 0)
+        err = say(message, ERR_DATABASE, "%s needs its folder to be writable by this user (%s: %s)",
+                  path, parent, strerror(errno));
+    free(folder);
+    return err;
+}
+
+static duckdb_config make_config(void)
+{
+    /* Nothing is fetched or loaded from elsewhere, no SQL reaches other files, and after opening
+     * that cannot be changed. Temporary files go to FILE.tmp beside the file. */
+    static const char *const settings[][2] = {
+        {"threads", "2"}, /* beside the store's own threads: one more helps large scans */
+        {"memory_limit", "1GB"},
+        {"autoinstall_known_extensions", "false"},
+        {"autoload_known_extensions", "false"},
+        {"allow_community_extensions", "false"},
+        {"enable_external_access", "false"},
+        {"lock_configuration", "true"},
+    };
+    duckdb_config config;
+
+    if (duckdb_create_config(&config) != DuckDBSuccess) abort();
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (duckdb_set_config(config, settings[i][0], settings[i][1]) != DuckDBSuccess) abort();
+    return config;
+}
+
+static int open_database(const char *path, duckdb_database *database, struct message *message)
+{
+    duckdb_config config = make_config();
+    /* A path with a slash is never taken for ":memory:" or "postgres:…". */
+    char *plain = mem_printf("%s%s", strchr(path, '/') ? "" : "./", path), *text = NULL;
+    int err = 0;
+
+    if (duckdb_open_ext(plain, database, config, &text) != DuckDBSuccess) {
+        err = say_unopened(message, path, text ? text : "no reason given");
+        duckdb_free(text);
+    }
+    duckdb_destroy_config(&config);
+    free(plain);
+    return err;
+}
+
+static int migrate(const char *path, duckdb_database database, struct message *message)
+{
+    atomic_bool never = false;
+    struct duck duck;
+    int64_t version = 0;
+    int err = duck_init(&duck, database, &never);
+
+    if (err) return say(message, err, "%s cannot be opened: DuckDB gives no connection", path);
+    err = schema_migrate(&duck, schema_steps, schema_version, &version);
+    switch (err) {
+    case 0:
+        break;
+    case ERR_NEWER:
+        say(message, err,
+            "%s was written by a newer heatcast (schema version %lld, this one knows up to %u): "
+            "use "
+            "that version or a later one, or name another file with --db",
+            path, (long long)version, schema_version);
+        break;
+    case ERR_UNKNOWN:
+        err = say(message, ERR_DATABASE,
+                  "%s is a DuckDB file of another program: name another file with --db", path);
+        break;
+    default:
+        say(message, err, "%s cannot be brought to schema version %u: %s", path, schema_version,
+            duck.error);
+    }
+    duck_deinit(&duck);
+    return err;
+}
+
+static void remove_with_wal(const char *path)
+{
+    char *wal = mem_printf("%s.wal", path);
+
+    unlink(path);
+    unlink(wal);
+    free(wal);
+}
+
+/* Leftovers of birth() in processes that were killed. */
+static void remove_stillborn(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *folder = mem_strndup(slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+    size_t size = strlen(name);
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        char *rest;
+        long pid;
+
+        if (strncmp(entry->d_name, name, size) != 0) continue;
+        if (strncmp(entry->d_name + size, ".new-", 5) != 0) continue;
+        pid = strtol(entry->d_name + size + 5, &rest, 10);
+        if (pid <= 0 || (*rest && strcmp(rest, ".wal") != 0)) continue;
+        if (kill((pid_t)pid, 0) == 0 || errno != ESRCH) continue;
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir) closedir(dir);
+    free(folder);
+}
+
+/* Makes the file elsewhere and gives it its name when it is complete, so that a kill at any moment
+ * leaves no half of a file under the name. When somebody else was faster, theirs stays. */
+static int birth(const char *path, struct message *message)
+{
+    char *unborn = mem_printf("%s.new-%ld", path, (long)getpid());
+    duckdb_database database = NULL;
+    int err;
+
+    remove_stillborn(path);
+    remove_with_wal(unborn);
+    err = open_database(unborn, &database, message);
+    if (!err) err = migrate(path, database, message);
+    if (database) duckdb_close(&database);
+    /* Not every file system has links; where it has none, take the risk of the race. */
+    if (!err && link(unborn, path) != 0 && errno != EEXIST && rename(unborn, path) != 0)
+        err = say(message, ERR_DATABASE, "%s cannot be made: %s", path, strerror(errno));
+    remove_with_wal(unborn);
+    free(unborn);
+    return err;
+}
+
+static int open_file(const char *path, duckdb_database *database, struct message *message)
+{
+    bool is_there;
+    int err = check_path(path, &is_there, message);
+
+    if (!err && !is_there) err = birth(path, message);
+    if (!err) err = open_database(path, database, message);
+    if (err) return err;
+    err = migrate(path, *database, message);
+    if (err) duckdb_close(database);
+    return err;
+}
+
+/* --- threads and jobs --- */
+
+static void on_given_back(struct task *task)
+{
+    struct store_job *job = container_of(task, struct store_job, task);
+
+    job->done(job);
+}
+
+static void give_back(struct store_job *job)
+{
+    job->task.run = on_given_back;
+    loop_post(job->loop, &job->task); /* refused: that loop has ended, nobody waits */
+}
+
+static struct store_job *pop_job(struct store *store)
+{
+    struct store_job *job = store->first;
+
+    store->first = job->next;
+    if (!store->first) store->last = NULL;
+    store->waiting_count--;
+    return job;
+}
+
+static void worker_run(void *arg)
+{
+    struct worker *worker = arg;
+    struct store *store = worker->store;
+
+    uv_mutex_lock(&store->mutex);
+    for (;;) {
+        struct store_job *job;
+
+        while (!store->first && !atomic_load(&store->is_stopping))
+            uv_cond_wait(&store->changed, &store->mutex);
+        if (atomic_load(&store->is_stopping)) break;
+        job = pop_job(store);
+        uv_mutex_unlock(&store->mutex);
+        job->work(job, worker->conn);
+        assert(!worker->conn->load);
+        give_back(job);
+        uv_mutex_lock(&store->mutex);
+    }
+    store->running_count--;
+    uv_cond_broadcast(&store->changed);
+    uv_mutex_unlock(&store->mutex);
+}
+
+static int start_workers(struct store *store, unsigned count)
+{
+    store->workers = mem_zalloc(count * sizeof(*store->workers));
+    for (unsigned i = 0; i < count; i++) {
+        struct worker *worker = &store->workers[i];
+        int err;
+
+        worker->store = store;
+        err = store_conn_open(store, &worker->conn);
+        if (err) return err;
+        uv_mutex_lock(&store->mutex);
+        err = uv_thread_create(&worker->thread, worker_run, worker);
+        if (!err) store->running_count++;
+        uv_mutex_unlock(&store->mutex);
+        if (err) {
+            store_conn_close(worker->conn);
+            return err;
+        }
+        store->worker_count++;
+    }
+    return 0;
+}
+
+int store_open(const char *path, unsigned thread_count, struct store **out, char *message,
+               size_t message_size)
+{
+    struct message text = {message, message_size};
+    duckdb_database database = NULL;
+    struct store *store;
+    int err = open_file(path, &database, &text);
+
+    if (err) return err;
+    store = mem_zalloc(sizeof(*store));
+    store->database = database;
+    store->path = mem_strdup(path);
+    if (uv_mutex_init(&store->mutex) || uv_mutex_init(&store->write_lock) ||
+        uv_cond_init(&store->changed))
+        abort();
+    err = start_workers(store, thread_count);
+    if (err) {
+        say(&text, err, "the threads of %s cannot be started: %s", path, error_text(err));
+        store_close(store);
+        return err;
+    }
+    *out = store;
+    return 0;
+}
+
+static void drop_waiting(struct store *store)
+{
+    struct store_job *job, *next;
+
+    uv_mutex_lock(&store->mutex);
+    atomic_store(&store->is_stopping, true);
+    job = store->first;
+    store->first = store->last = NULL;
+    store->waiting_count = 0;
+    uv_cond_broadcast(&store->changed);
+    uv_mutex_unlock(&store->mutex);
+    for (; job; job = next) {
+        next = job->next;
+        job->is_dropped = true;
+        give_back(job);
+    }
+}
+
+static void stop_workers(struct store *store)
+{
+    uv_mutex_lock(&store->mutex);
+    while (store->running_count) {
+        for (unsigned i = 0; i < store->worker_count; i++)
+            duck_interrupt(&store->workers[i].conn->duck);
+        uv_cond_timedwait(&store->changed, &store->mutex, INTERRUPT_EVERY_NS);
+    }
+    uv_mutex_unlock(&store->mutex);
+    for (unsigned i = 0; i < store->worker_count; i++) {
+        uv_thread_join(&store->workers[i].thread);
+        store_conn_close(store->workers[i].conn);
+    }
+    free(store->workers);
+}
+
+/* Closing without it loses nothing, but leaves the next opening a log to replay. */
+static void checkpoint(struct store *store)
+{
+    atomic_bool never = false;
+    struct duck duck;
+
+    if (duck_init(&duck, store->database, &never)) return;
+    if (duck_run(&duck, "CHECKPOINT"))
+        log_warning("store not checkpointed", F_STR("file", store->path),
+                    F_STR("reason", duck.error));
+    duck_deinit(&duck);
+}
+
+void store_close(struct store *store)
+{
+    if (!store) return;
+    drop_waiting(store);
+    stop_workers(store);
+    checkpoint(store);
+    duckdb_close(&store->database);
+    uv_cond_destroy(&store->changed);
+    uv_mutex_destroy(&store->mutex);
+    uv_mutex_destroy(&store->write_lock);
+    free(store->path);
+    free(store);
+}
+
+int store_submit(struct store *store, struct loop *loop, struct store_job *job)
+{
+    int err = 0;
+
+    job->loop = loop;
+    job->is_dropped = false;
+    job->next = NULL;
+    uv_mutex_lock(&store->mutex);
+    if (atomic_load(&store->is_stopping))
+        err = ERR_STOPPED;
+    else if (store->waiting_count >= LIMIT_STORE_JOBS)
+        err = ERR_FULL;
+    if (!err) {
+        if (store->last)
+            store->last->next = job;
+        else
+            store->first = job;
+        store->last = job;
+        store->waiting_count++;
+        uv_cond_signal(&store->changed);
+    }
+    uv_mutex_unlock(&store->mutex);
+    return err;
+}
+
+int store_conn_open(struct store *store, struct store_conn **out)
+{
+    struct store_conn *conn = mem_zalloc(sizeof(*conn));
+    int err = duck_init(&conn->duck, store->database, &store->is_stopping);
+
+    if (err) {
+        free(conn);
+        return err;
+    }
+    conn->write_lock = &store->write_lock;
+    *out = conn;
+    return 0;
+}
+
+void store_conn_close(struct store_conn *conn)
+{
+    if (!conn) return;
+    if (conn->load) store_load_rollback(conn);
+    duck_deinit(&conn->duck);
+    free(conn);
+}
+
+const char *store_conn_error(const struct store_conn *conn)
+{
+    return conn->duck.error;
+}
+
+bool store_conn_is_stopping(const struct store_conn *conn)
+{
+    return atomic_load(conn->duck.is_stopping);
+}
