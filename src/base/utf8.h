@@ -8,6 +8,9 @@
  * UTF-8 or is cut off by the end. */
 size_t utf8_length(const uint8_t *at, size_t size);
 
+/* Is the whole of `bytes` UTF-8? */
+bool utf8_is_valid(const uint8_t *bytes, size_t size);
+
 /* Validation of a text that comes in pieces. `{0}` is the beginning. */
 struct utf8_state {
     uint8_t missing;   /* bytes the unfinished character still needs; 0 between characters */
