@@ -413,6 +413,9 @@ addEventListener('pageshow', (event) => event.persisted && client.probe());
   get updates() {
     return state.updates;
   },
+  get scale() {
+    return chart.heat.scale;
+  },
   chart: chart.chart,
   status,
   cellXY: (/** @type {number} */ c, /** @type {number} */ r) => chart.cellXY(c, r),

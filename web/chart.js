@@ -147,6 +147,6 @@ function point(/** @type {import('./heat-store.js').HeatStore} */ store, /** @ty
 function widen(info) {
   if (!info?.priceRange) return info;
   const { minValue, maxValue } = info.priceRange;
-  const room = Math.max((maxValue - minValue) * 0.6, maxValue * 0.035);
+  const room = Math.max((maxValue - minValue) * 0.25, maxValue * 0.04);
   return { ...info, priceRange: { minValue: Math.max(minValue - room, 0), maxValue: maxValue + room } };
 }

@@ -2,11 +2,15 @@
  * heat-primitive.js - paints a HeatStore behind a lightweight-charts series.
  *
  * The cells are pixels of an off-screen bitmap, one per cell; a new column writes one column of
- * pixels, and drawing is one drawImage of the visible part, however many cells there are. Candles
- * get a dark outline here too, so that they stand out from bright cells.
+ * pixels, and drawing is one drawImage of the visible part, however many cells there are. Where
+ * rows would be too thin to see, a pixel stands for 2, 4, 8 ... of them and has the brightest one's
+ * colour: neither averaged away nor skipped. Candles get a dark outline here too, so that they
+ * stand out from bright cells.
  */
 import { pixelTable, scaleFor, BACKGROUND } from './palette.js';
 
+/** Device pixels a row has at least. */
+const ROW_PIXELS = 1.5;
 const OUTLINE = 'rgba(9, 6, 20, 0.8)';
 
 export class HeatPrimitive {
@@ -19,6 +23,7 @@ export class HeatPrimitive {
     this.canvas = document.createElement('canvas');
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext('2d', { alpha: false }));
     this.layout = -1;
+    this.pool = 1; /* rows per pixel, a power of two */
     /** @type {Set<number>} columns whose pixels are out of date */
     this.dirty = new Set();
     const view = { zOrder: () => /** @type {const} */ ('bottom'), renderer: () => this };
@@ -92,13 +97,16 @@ export class HeatPrimitive {
 
   /** The colour a cell is painted in. @param {number} c @param {number} r @returns {number[]} RGB */
   cellColour(c, r) {
-    const pixel = new Uint32Array([this.pixels[this.store?.column(c)[r] ?? 0]]);
+    const store = /** @type {import('./heat-store.js').HeatStore} */ (this.store);
+    const first = r - ((store.base + r) % this.pool);
+    const codes = store.column(c).subarray(Math.max(first, 0), first + this.pool);
+    const pixel = new Uint32Array([this.pixels[Math.max(...codes)]]);
     return [...new Uint8Array(pixel.buffer).subarray(0, 3)];
   }
 
   /** @param {import('./heat-store.js').HeatStore} store */
   #redrawAll(store) {
-    const height = Math.max(store.rows, 1);
+    const height = Math.max(this.#lines(store), 1);
     if (this.canvas.width !== store.capacity || this.canvas.height !== height) {
       this.canvas.width = store.capacity;
       this.canvas.height = height;
@@ -108,34 +116,54 @@ export class HeatPrimitive {
     if (store.rows > 0 && store.count > 0) this.#putColumns(store, 0, store.count);
   }
 
+  /** The absolute number of the bitmap's lowest line. @param {import('./heat-store.js').HeatStore} store */
+  #lowest(store) {
+    return Math.floor(store.base / this.pool);
+  }
+
+  /** Lines of the bitmap. @param {import('./heat-store.js').HeatStore} store */
+  #lines(store) {
+    return Math.ceil((store.base + store.rows) / this.pool) - this.#lowest(store);
+  }
+
   /**
    * @param {import('./heat-store.js').HeatStore} store
    * @param {number} first @param {number} count
    */
   #putColumns(store, first, count) {
     if (store.rows === 0) return;
-    const image = new ImageData(count, store.rows);
+    const lines = this.#lines(store);
+    const image = new ImageData(count, lines);
     const out = new Uint32Array(image.data.buffer);
+    const into = store.base % this.pool; /* rows missing from the lowest line */
     for (let i = 0; i < count; i++) {
       const codes = store.column(first + i);
-      /* Row 0 is the lowest price, the bitmap's last line. */
-      for (let r = 0, at = (store.rows - 1) * count + i; r < codes.length; r++, at -= count) {
-        out[at] = this.pixels[codes[r]];
+      /* The lowest price is the bitmap's last line. */
+      for (let line = 0; line < lines; line++) {
+        const end = (line + 1) * this.pool - into;
+        let code = 0;
+        for (let r = Math.max(end - this.pool, 0); r < end && r < codes.length; r++) {
+          if (codes[r] > code) code = codes[r];
+        }
+        out[(lines - 1 - line) * count + i] = this.pixels[code];
       }
     }
     this.context.putImageData(image, first, 0);
   }
 
   /** @param {any} scope the pane in device pixels */
-  #paint({ context, bitmapSize, mediaSize, horizontalPixelRatio: h, verticalPixelRatio: v }) {
+  #paint({ context, mediaSize, horizontalPixelRatio: h, verticalPixelRatio: v }) {
     const store = this.store;
     if (!store || store.count === 0 || store.rows === 0) return;
     const time = this.chart.timeScale();
     const x0 = time.logicalToCoordinate(0);
     const x1 = time.logicalToCoordinate(1);
-    const yBase = this.series.priceToCoordinate(store.priceOf(0));
-    const yTop = this.series.priceToCoordinate(store.priceOf(store.rows));
-    if (x0 === null || x1 === null || yBase === null || yTop === null) return;
+    const row = (this.#y(0) - this.#y(store.bin)) * v;
+    if (x0 === null || x1 === null || !(row > 0)) return;
+    this.#poolFor(store, row);
+    const lines = this.#lines(store);
+    const yBase = this.#y(this.#lowest(store) * this.pool * store.bin);
+    const yTop = this.#y((this.#lowest(store) + lines) * this.pool * store.bin);
 
     const wide = x1 - x0;
     const left = x0 - wide / 2;
@@ -149,18 +177,30 @@ export class HeatPrimitive {
     const dy = Math.round(yTop * v);
     const dh = Math.round(yBase * v) - dy;
     context.imageSmoothingEnabled = false;
-    context.drawImage(this.canvas, first, 0, last - first + 1, store.rows, dx, dy, dw, dh);
-    this.#outlineCandles(context, store, { first, last, left, wide, h, v, bottom: bitmapSize.height });
+    context.drawImage(this.canvas, first, 0, last - first + 1, lines, dx, dy, dw, dh);
+    this.#outlineCandles(context, store, { first, last, left, wide, h, v });
+  }
+
+  /** @param {number} price @returns {number} CSS pixels in the pane, NaN when it has no place */
+  #y(price) {
+    return this.series.priceToCoordinate(price) ?? NaN;
+  }
+
+  /** @param {import('./heat-store.js').HeatStore} store @param {number} row device pixels */
+  #poolFor(store, row) {
+    const pool = 2 ** Math.min(Math.max(Math.ceil(Math.log2(ROW_PIXELS / row)), 0), 10);
+    if (pool === this.pool) return;
+    this.pool = pool;
+    this.#redrawAll(store);
   }
 
   /**
    * @param {CanvasRenderingContext2D} context
    * @param {import('./heat-store.js').HeatStore} store
-   * @param {{first: number, last: number, left: number, wide: number, h: number, v: number,
-   *   bottom: number}} view
+   * @param {{first: number, last: number, left: number, wide: number, h: number, v: number}} view
    */
   #outlineCandles(context, store, { first, last, left, wide, h, v }) {
-    const y = (/** @type {number} */ price) => Math.round(this.series.priceToCoordinate(price) * v);
+    const y = (/** @type {number} */ price) => Math.round(this.#y(price) * v);
     const px = Math.max(Math.round(h), 1);
     const body = Math.max(Math.floor(bodyWidth(wide) * h), px) / 2 + px;
     context.fillStyle = OUTLINE;

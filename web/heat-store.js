@@ -125,6 +125,21 @@ export class HeatStore {
   }
 
   /**
+   * Make the column of `time` look like the one before until its own cells are known.
+   * @param {number} time
+   * @returns {number} the column, -1 when it is older than the grid
+   */
+  carry(time) {
+    const c = this.reach(time);
+    if (c > 0 && this.filled[c] !== FILLED) {
+      for (const cells of [this.codes, this.long, this.short]) {
+        cells.copyWithin(c * this.rows, (c - 1) * this.rows, c * this.rows);
+      }
+    }
+    return c;
+  }
+
+  /**
    * @param {Candle} candle
    * @returns {number} the column, -1 when it is older than the grid
    */

@@ -4,6 +4,10 @@
  * Owns the HeatStore. Snapshots that come while history is loading wait for it; columns that were
  * missed (the machine slept, the socket was gone) are asked for again; a new epoch (the server
  * restarted, a replay began anew) begins the history anew. Knows neither socket nor page.
+ *
+ * The model's state depends on the interval it is reckoned at. So a snapshot becomes a column only
+ * where the chart's interval is the stream's; in wider ones a snapshot means that the newest
+ * columns are asked for again, and until the answer comes the last state is carried on.
  */
 import { HeatStore } from './heat-store.js';
 import { INTERVALS, WINDOWS, RestError, coarser, intervalFor, parseTime } from './rest.js';
@@ -43,7 +47,8 @@ export class HeatSession {
     /** @type {Snapshot | null} */
     this.latest = null;
     this.clock = NaN; /* time of the newest data */
-    this.candlesUntil = NaN; /* candles up to here are as the server has them */
+    this.candlesUntil = NaN; /* candles before this are as the server has them */
+    this.columnsUntil = NaN; /* columns before this too */
     this.abort = new AbortController();
     /** @type {Map<string, ReturnType<typeof setTimeout>>} */
     this.timers = new Map();
@@ -147,6 +152,7 @@ export class HeatSession {
     for (const candle of candles) store.setCandle(candle);
     store.settle(0, store.count - 1);
     this.candlesUntil = candles.at(-1)?.time ?? start;
+    this.columnsUntil = history.at(-1)?.time ?? start;
     return store;
   }
 
@@ -154,7 +160,7 @@ export class HeatSession {
   #show({ timestamp, data }) {
     const store = /** @type {HeatStore} */ (this.store);
     const time = parseTime(timestamp);
-    const column = store.setColumn(time, data.levels);
+    const column = this.#direct() ? store.setColumn(time, data.levels) : store.carry(time);
     this.clock = time;
     if (column < 0) {
       this.#soon('load', () => this.#reload());
@@ -162,26 +168,35 @@ export class HeatSession {
     }
     if (data.current_price > 0) store.touchCandle(time, data.current_price);
     this.onColumn(column);
-    if (store.firstHole() >= 0) this.#soon('history', () => this.#refreshHistory(store));
+    if (store.firstHole() >= 0 || !this.#direct()) {
+      this.#soon('history', () => this.#refreshHistory(store));
+    }
     this.#soon('candles', () => this.#refreshCandles(store));
   }
 
-  /** Ask for the columns that were missed. @param {HeatStore} store */
+  /** Whether the stream's snapshots are columns of this chart. */
+  #direct() {
+    return this.info.interval === undefined || this.info.interval === this.interval;
+  }
+
+  /** Ask for the columns that were missed, or not to be had from the stream. @param {HeatStore} store */
   async #refreshHistory(store) {
-    const hole = store.firstHole();
-    if (hole < 0) return;
     const { symbol } = this.info;
-    const start = store.timeOf(hole);
-    const end = store.end;
+    const direct = this.#direct();
+    const hole = store.firstHole();
+    if (direct && hole < 0) return;
+    const start = direct ? store.timeOf(hole) : this.columnsUntil;
+    const asked = store.end;
     const request = { symbol, interval: this.interval, bin: store.bin, start };
     await this.#quietly(async (signal) => {
       const history = await this.getHistory(request, signal);
       if (this.store !== store) return;
-      const shown = store.end; /* of the live stream, newer than any answer */
+      const streamed = direct ? store.end : Infinity; /* newer than any answer */
       for (const { time, levels } of history) {
-        if (time < shown) this.onColumn(store.setColumn(time, levels));
+        if (time < streamed) this.onColumn(store.setColumn(time, levels));
       }
-      store.settle(store.columnOf(start), store.columnOf(end));
+      this.columnsUntil = history.at(-1)?.time ?? this.columnsUntil;
+      if (direct) store.settle(store.columnOf(start), store.columnOf(asked));
     });
   }
 
