@@ -38,7 +38,7 @@ const state = {
   detail: {},
   heardAt: 0, /* ms, when the newest snapshot of the symbol came */
   updates: 0, /* live snapshots taken in */
-  /** @type {{column: number, row: number, price: number} | null} */
+  /** @type {{x: number, y: number} | null} in the chart's pane */
   crosshair: null,
   painting: false,
   tableAt: -Infinity,
@@ -201,7 +201,7 @@ function showPrice(store) {
 
 /** What lies under the crosshair, or the newest column's sums. */
 function showReadout(/** @type {import('./heat-store.js').HeatStore} */ store) {
-  const at = state.crosshair;
+  const at = state.crosshair && chart.at(state.crosshair);
   const column = at ? at.column : store.count - 1;
   const candle = store.candle(column);
   /** @type {[string, string][]} */
@@ -384,8 +384,8 @@ function binDigits({ bin }) {
 }
 
 view.symbol.onchange = () => choose(view.symbol.value, state.window);
-chart.onCrosshair((at) => {
-  state.crosshair = at;
+chart.onCrosshair((point) => {
+  state.crosshair = point;
   if (session.store) showReadout(session.store);
 });
 setInterval(() => {

@@ -103,14 +103,23 @@ export class HeatChart {
   }
 
   /**
-   * @param {(at: {column: number, row: number, price: number} | null) => void} handler
+   * Called when the crosshair moves, with its place in the pane, null when it is gone.
+   * @param {(point: {x: number, y: number} | null) => void} handler
    */
   onCrosshair(handler) {
-    this.chart.subscribeCrosshairMove((/** @type {any} */ param) => {
-      const price = param.point ? this.series.coordinateToPrice(param.point.y) : null;
-      if (!this.store || price === null || param.logical === undefined) handler(null);
-      else handler({ column: param.logical, row: this.store.rowOf(price), price });
-    });
+    this.chart.subscribeCrosshairMove((/** @type {any} */ param) => handler(param.point ?? null));
+  }
+
+  /**
+   * What lies at a place in the pane now; the chart moves on below a resting crosshair.
+   * @param {{x: number, y: number}} point
+   * @returns {{column: number, row: number} | null}
+   */
+  at({ x, y }) {
+    const price = this.series.coordinateToPrice(y);
+    const column = this.chart.timeScale().coordinateToLogical(x);
+    if (!this.store || price === null || column === null) return null;
+    return { column, row: this.store.rowOf(price) };
   }
 
   /** A cell's middle, CSS pixels in the window. @param {number} c @param {number} r */
