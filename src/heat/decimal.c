@@ -73,11 +73,14 @@ static bool scan_number(struct scan *s)
 
 int decimal_parse(struct str text, unsigned decimals, int64_t *value)
 {
-    struct scan s = {.at = text.at, .end = text.at + text.size};
+    struct scan s = {0};
     int dropped = 0;
 
     assert(decimals <= 18);
-    if (!text.size || !scan_number(&s)) return ERR_SYNTAX;
+    if (!text.size) return ERR_SYNTAX;
+    s.at = text.at;
+    s.end = text.at + text.size;
+    if (!scan_number(&s)) return ERR_SYNTAX;
     s.exponent += (int)decimals;
     for (; s.exponent > 0 && s.mantissa; s.exponent--) {
         if (s.mantissa > INT64_MAX) return ERR_RANGE;
