@@ -32,7 +32,7 @@ const state = {
   health: {},
   symbol: '',
   window: '',
-  /** @type {import('./heatmap-client.js').Status} */
+  /** @type {import('./heatmap-client.js').Status | 'unreachable' | 'waiting'} the latter two before there is a stream */
   connection: 'connecting',
   /** @type {import('./heatmap-client.js').StatusDetail} */
   detail: {},
@@ -62,6 +62,7 @@ const client = new HeatmapWebSocket(new URL('ws/heatmap', location.href).href.re
   onStatusChange: (connection, detail) => {
     Object.assign(state, { connection, detail });
     showStatus();
+    if (connection === 'connected') refreshHealth();
   },
   onError: (error) => {
     if (error?.code) console.warn(`heatcast: ${error.code}: ${error.message}`);
@@ -76,12 +77,16 @@ async function boot() {
     const [symbols, health] = await Promise.all([getSymbols(), getHealth()]);
     Object.assign(state, { symbols, health });
   } catch (/** @type {any} */ error) {
+    state.connection = 'unreachable';
+    showStatus();
     showMessage('The server cannot be reached', `${error.message}. Trying again every few seconds.`, boot);
     state.retry = setTimeout(boot, RETRY_MS);
     return;
   }
   showNotice();
   if (state.symbols.length === 0) {
+    state.connection = 'waiting';
+    showStatus();
     showMessage(
       'No data yet',
       'Load some with “heatcast ingest”, or start the server with a simulated market; this page will notice.',
@@ -235,6 +240,7 @@ function showReadout(/** @type {import('./heat-store.js').HeatStore} */ store) {
 
 function showLegend() {
   const { scale } = chart.heat;
+  $('legend').parentElement.hidden = !scale;
   if (!scale) return;
   const canvas = /** @type {HTMLCanvasElement} */ ($('legend'));
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
@@ -275,13 +281,17 @@ function showTable(/** @type {import('./heat-store.js').HeatStore} */ store) {
 
 /* The words around the chart. */
 
-/** @returns {'live'|'slow'|'connecting'|'reconnecting'|'polling'|'offline'} */
+/** @returns {'live'|'slow'|'connecting'|'waiting'|'reconnecting'|'polling'|'offline'} */
 function status() {
   switch (state.connection) {
     case 'connected':
       return 'live';
     case 'slow':
       return 'slow';
+    case 'unreachable':
+      return 'offline';
+    case 'waiting':
+      return 'waiting';
     case 'failed':
       return state.detail.polling ? 'polling' : 'offline';
     case 'connecting':
@@ -295,6 +305,7 @@ function showStatus() {
   const now = status();
   let text = /** @type {string} */ (now);
   if (now === 'live' && state.health.feed === 'none') text = 'connected';
+  if (now === 'waiting') text = 'waiting for data';
   if (now === 'reconnecting' && state.detail.retryAt) {
     text = `reconnecting in ${Math.max(Math.ceil((state.detail.retryAt - Date.now()) / 1000), 0)} s`;
   }
@@ -313,6 +324,12 @@ function showFreshness() {
   const name = feed === 'replay' ? 'replay clock' : feed === 'sim' ? 'simulated clock' : 'data of';
   const age = state.heardAt ? ` · updated ${count((Date.now() - state.heardAt) / 1000)} ago` : '';
   view.freshness.textContent = `${name} ${clock(time)}${age}`;
+}
+
+/** The server may have been started anew, with another feed. */
+async function refreshHealth() {
+  state.health = { ...state.health, ...(await getHealth()) };
+  showNotice();
 }
 
 function showNotice() {
@@ -350,7 +367,7 @@ function hideMessage() {
 
 function fillSelectors() {
   view.symbol.replaceChildren(...state.symbols.map(({ symbol }) => new Option(symbol, symbol)));
-  view.symbol.disabled = false;
+  view.symbol.hidden = view.windows.hidden = false;
   view.windows.replaceChildren(
     ...Object.keys(WINDOWS).map((name) => {
       const button = /** @type {HTMLButtonElement} */ (element('button', name));
@@ -393,10 +410,7 @@ setInterval(() => {
   showStatus();
   showFreshness();
 }, 1000);
-setInterval(async () => {
-  state.health = { ...state.health, ...(await getHealth()) };
-  showNotice();
-}, 60_000);
+setInterval(refreshHealth, 60_000);
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return;
   client.probe();

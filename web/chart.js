@@ -62,6 +62,7 @@ export class HeatChart {
     /** @type {import('./heat-store.js').HeatStore | null} */
     this.store = null;
     this.layout = -1;
+    this.known = 0; /* columns that the library has been told of */
     /** Oldest column whose candle the chart does not know yet; Infinity when none. */
     this.staleFrom = Infinity;
   }
@@ -94,9 +95,11 @@ export class HeatChart {
   refresh() {
     const store = this.store;
     if (!store) return false;
-    /* The library adds or changes its last bar cheaply; anything else is a new set. */
-    if (this.layout !== store.layout || this.staleFrom < this.known - 1) this.#setAllCandles(store);
-    else for (let c = this.staleFrom; c < store.count; c++) this.series.update(point(store, c));
+    /* The library adds or changes its last bar cheaply; anything else is a new set. It counts only
+     * the bars it is told of, so columns that were skipped are told too. */
+    const first = Math.min(this.staleFrom, this.known);
+    if (this.layout !== store.layout || first < this.known - 1) this.#setAllCandles(store);
+    else for (let c = first; c < store.count; c++) this.series.update(point(store, c));
     this.known = store.count;
     this.staleFrom = Infinity;
     return this.heat.refresh();

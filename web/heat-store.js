@@ -109,10 +109,8 @@ export class HeatStore {
     const c = this.reach(time);
     if (c < 0) return -1;
     if (levels.length > 0) this.#reachRows(levels);
+    this.#clear(c);
     const at = c * this.rows;
-    this.codes.fill(0, at, at + this.rows);
-    this.long.fill(0, at, at + this.rows);
-    this.short.fill(0, at, at + this.rows);
     for (const level of levels) {
       const r = Math.round(level.price / this.bin) - this.base;
       if (r < 0 || r >= this.rows) continue;
@@ -213,11 +211,22 @@ export class HeatStore {
     return { long, short };
   }
 
-  /** The server was asked for these columns: what is not there now is a gap in its data. */
-  settle(/** @type {number} */ first, /** @type {number} */ last) {
+  /**
+   * The server was asked for these columns: what is not there now is a gap in its data, and shown
+   * as one.
+   * @param {number} first
+   * @param {number} last
+   * @returns {number[]} the columns that turned out empty
+   */
+  settle(first, last) {
+    const gaps = [];
     for (let c = Math.max(first, 0); c <= last && c < this.count; c++) {
-      if (this.filled[c] === NEVER_ASKED) this.filled[c] = NOTHING_THERE;
+      if (this.filled[c] !== NEVER_ASKED) continue;
+      this.#clear(c);
+      this.filled[c] = NOTHING_THERE;
+      gaps.push(c);
     }
+    return gaps;
   }
 
   /** The oldest column that nobody has asked for yet, -1 when there is none. */
@@ -242,6 +251,13 @@ export class HeatStore {
     }
     const bySize = (/** @type {Cell} */ a, /** @type {Cell} */ b) => b.total - a.total;
     return { above: above.sort(bySize).slice(0, n), below: below.sort(bySize).slice(0, n) };
+  }
+
+  /** @param {number} c */
+  #clear(c) {
+    for (const cells of [this.codes, this.long, this.short]) {
+      cells.fill(0, c * this.rows, (c + 1) * this.rows);
+    }
   }
 
   /** As reach(), for a column past the room: drops the oldest. @param {number} time @param {number} c */

@@ -2,7 +2,8 @@
  * session.js - one symbol in one time window: history from REST, then the live stream on top.
  *
  * Owns the HeatStore. Snapshots that come while history is loading wait for it; columns that were
- * missed (the machine slept, the socket was gone) are asked for again; a new epoch (the server
+ * missed (the machine slept, the socket was gone) look like the last known one until they have been
+ * asked for; a new epoch (the server
  * restarted, a replay began anew) begins the history anew. Knows neither socket nor page.
  *
  * The model's state depends on the interval it is reckoned at. So a snapshot becomes a column only
@@ -160,6 +161,7 @@ export class HeatSession {
   #show({ timestamp, data }) {
     const store = /** @type {HeatStore} */ (this.store);
     const time = parseTime(timestamp);
+    this.#bridge(store, store.floor(time));
     const column = this.#direct() ? store.setColumn(time, data.levels) : store.carry(time);
     this.clock = time;
     if (column < 0) {
@@ -172,6 +174,13 @@ export class HeatSession {
       this.#soon('history', () => this.#refreshHistory(store));
     }
     this.#soon('candles', () => this.#refreshCandles(store));
+  }
+
+  /** Carry the last column on up to `time`. @param {HeatStore} store @param {number} time */
+  #bridge(store, time) {
+    if (store.count === 0) return;
+    const first = Math.max(store.end + store.step, time - store.capacity * store.step);
+    for (let t = first; t < time; t += store.step) this.onColumn(store.carry(t));
   }
 
   /** Whether the stream's snapshots are columns of this chart. */
@@ -196,7 +205,7 @@ export class HeatSession {
         if (time < streamed) this.onColumn(store.setColumn(time, levels));
       }
       this.columnsUntil = history.at(-1)?.time ?? this.columnsUntil;
-      if (direct) store.settle(store.columnOf(start), store.columnOf(asked));
+      if (direct) store.settle(store.columnOf(start), store.columnOf(asked)).forEach(this.onColumn);
     });
   }
 

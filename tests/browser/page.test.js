@@ -240,6 +240,39 @@ test('another symbol is shown, live', async (t) => {
   assert.match(page.url(), new RegExp(`symbol=${symbols[1]}`));
 });
 
+test('after missed columns every candle still stands at its time', async () => {
+  let late = 0; /* seconds that the stream's clock is put forward */
+  const gap = await open({
+    prepare: (target) =>
+      target.routeWebSocket(/\/ws\/heatmap$/, (socket) => {
+        const server = socket.connectToServer();
+        server.onMessage((text) => {
+          const message = JSON.parse(text);
+          if (message.type === 'snapshot') {
+            message.timestamp = new Date(Date.parse(message.timestamp) + late * 1000).toISOString();
+          }
+          socket.send(JSON.stringify(message));
+        });
+      }),
+  });
+  await chartShown(gap);
+  await updated(0, gap);
+  for (const path of ['heatmap-timeseries', 'klines']) {
+    await gap.route(new RegExp(path), (route) => route.fulfill({ json: { data: [] } }));
+  }
+  const before = await gap.evaluate(() => globalThis.heatcast.store.end);
+  late = 10 * (await gap.evaluate(() => globalThis.heatcast.store.step));
+  await gap.waitForFunction((time) => globalThis.heatcast.store?.end > time, before + late - 1, { timeout: 2 * PATIENCE });
+  await gap.waitForTimeout(500);
+  const misplaced = await gap.evaluate(() => {
+    const { chart, store } = globalThis.heatcast;
+    const columns = Array.from({ length: store.count }, (_, c) => c);
+    return columns.filter((c) => chart.timeScale().timeToIndex(store.timeOf(c)) !== c);
+  });
+  assert.deepEqual(misplaced, []);
+  await gap.context().close();
+});
+
 test('a cut connection comes back by itself', async () => {
   const sockets = [];
   const cut = await open({

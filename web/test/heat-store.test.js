@@ -100,7 +100,9 @@ test('a skipped column is a hole until it is filled or settled', () => {
   assert.equal(store.firstHole(), 1);
   store.setColumn(300, [level(1000, 1)]);
   assert.equal(store.firstHole(), 2);
-  store.settle(1, 3);
+  store.carry(600);
+  assert.deepEqual(store.settle(1, 4), [2, 3]);
+  assert.equal(store.column(2).some(Boolean), false);
   assert.equal(store.firstHole(), -1);
   assert.equal(store.cell(2, store.rowOf(1000)), null);
 });

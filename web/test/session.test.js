@@ -90,11 +90,13 @@ test('snapshots of other symbols and ill-formed ones are refused', async (t) => 
 
 test('missed columns are asked for again', async (t) => {
   const server = fakeServer();
-  const [s] = session(t, server);
+  const [s, seen] = session(t, server);
   await s.load(BTC, '12h');
   server.until = NOW + 1500;
   s.apply(snapshot(NOW + 1500));
   assert.equal(density(s, 145), undefined);
+  assert.deepEqual([...s.store.column(145)], [...s.store.column(143)], 'carried on until then');
+  assert.ok(seen.columns.includes(145), 'and painted');
   await sleep(60);
   assert.equal(server.historyAsked.at(-1).start, NOW + 300);
   for (let c = 144; c < 149; c++) assert.equal(density(s, c), NOW / 300 + c - 143);
