@@ -5,11 +5,11 @@ PREFIX ?= /usr/local
 LISTEN ?= 127.0.0.1:8000
 DATA   ?= data
 PYTHON ?= /usr/bin/python3
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 
 B := build/$(MODE)
-export PKG_CONFIG_PATH := $(CURDIR)/.deps/pkgconfig:$(PKG_CONFIG_PATH)
-
 PACKAGES := libuv jansson libxxhash libzip libcrypto zlib duckdb
 FLAGS.release := -O2 -g
 FLAGS.debug   := -O0 -g
@@ -19,9 +19,19 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS   += -std=c17 -D_GNU_SOURCE $(WARNINGS) $(FLAGS.$(MODE)) -fstack-protector-strong
-# Looked up when something is compiled, not before: `make help` and `make run` work on a bare machine.
-CPPFLAGS += -Isrc $(shell pkg-config --cflags $(PACKAGES))
-LDLIBS   += $(shell pkg-config --libs $(PACKAGES)) -lm -lpthread
+CPPFLAGS += -Isrc
+# Not on a bare machine: there, setup comes first and calls make again.
+ifneq ($(wildcard .deps/pkgconfig/duckdb.pc),)
+PKG_CONFIG := PKG_CONFIG_PATH=$(CURDIR)/.deps/pkgconfig:$$PKG_CONFIG_PATH pkg-config
+CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+LDLIBS   += $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -lpthread
+DUCKDB_LIBRARY := $(shell $(PKG_CONFIG) --variable=libdir duckdb)
+# Built programs find DuckDB where setup put it; an installed one in lib/heatcast beside its bin.
+ifneq ($(DUCKDB_LIBRARY),)
+RPATH := -Wl,-rpath,$(DUCKDB_LIBRARY)
+RPATH_INSTALLED := -Wl,-rpath,'$$ORIGIN/../lib/heatcast'
+endif
+endif
 
 SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS := $(SOURCES:%.c=$B/%.o)
@@ -68,7 +78,11 @@ format: setup-test ## apply clang-format
 	clang-format -i $(C_FILES)
 
 install: build ## install to PREFIX=/usr/local
-	@scripts/install "$(DESTDIR)$(PREFIX)"
+	@$(MAKE) --no-print-directory $B/heatcast-install
+	install -D -m 755 $B/heatcast-install "$(DESTDIR)$(PREFIX)/bin/heatcast"
+ifneq ($(DUCKDB_LIBRARY),)
+	install -D -m 644 $(DUCKDB_LIBRARY)/libduckdb.so "$(DESTDIR)$(PREFIX)/lib/heatcast/libduckdb.so"
+endif
 
 clean: ## remove what was built (not .deps, not data)
 	rm -rf build compile_commands.json
@@ -83,7 +97,9 @@ program: $B/heatcast compile_commands.json
 unit-tests: $(UNIT)
 
 $B/heatcast: $(OBJECTS) $B/assets.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(RPATH) -o $@ $^ $(LDLIBS)
+$B/heatcast-install: $(OBJECTS) $B/assets.o
+	$(CC) $(CFLAGS) $(LDFLAGS) $(RPATH_INSTALLED) -o $@ $^ $(LDLIBS)
 
 # The page travels inside the program.
 $B/assets.c: scripts/embed $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null) web/package-lock.json
@@ -98,11 +114,11 @@ $B/%.o: %.c
 
 $B/tests/%: tests/unit/%.c $(LIBRARY) $B/assets.o
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(LDLIBS) -lcmocka
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS) -lcmocka
 
 $B/bench/%: bench/%.c $(LIBRARY) $B/assets.o
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(LDLIBS)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
 
 compile_commands.json: Makefile $(SOURCES)
 	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@

@@ -4,6 +4,7 @@
 #ifndef HEATCAST_COMMANDS_H
 #define HEATCAST_COMMANDS_H
 
+int serve_command(int argc, char **argv);
 int ingest_command(int argc, char **argv);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "commands.h"
 
 struct command {
     const char *name;
@@ -10,10 +11,8 @@ struct command {
     const char *help;
 };
 
-int ingest_command(int argc, char **argv);
-
 static const struct command commands[] = {
-    {"ingest", ingest_command, "load Binance dump files into the DuckDB file"},
+    {"serve", serve_command, "serve live heatmaps over WebSocket and REST"},
 };
 
 static int print_usage(FILE *out)

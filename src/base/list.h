@@ -48,8 +48,8 @@ static inline struct list *list_pop(struct list *list)
 }
 
 /* Walks with `it`; the loop body may remove `it` itself, using `after`, but nothing else. */
-#define LIST_FOR_EACH(it, after, list)                                                             \
-    for (struct list *it = (list)->next, *after = it->next; it != (list);                          \
+#define LIST_FOR_EACH(it, after, head)                                                             \
+    for (struct list *it = (head)->next, *after = it->next; it != (head);                          \
          it = after, after = it->next)
 
 #endif

@@ -1,8 +1,7 @@
 #include "io/loop.h"
 
-static void on_wake(uv_async_t *wake)
+static void run_tasks(struct loop *loop)
 {
-    struct loop *loop = container_of(wake, struct loop, wake);
     struct task *task, *next;
 
     uv_mutex_lock(&loop->mutex);
@@ -13,6 +12,11 @@ static void on_wake(uv_async_t *wake)
         next = task->next; /* run() may free it */
         task->run(task);
     }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    run_tasks(container_of(wake, struct loop, wake));
 }
 
 int loop_init(struct loop *loop)
@@ -37,6 +41,7 @@ fail_mutex:
 
 void loop_deinit(struct loop *loop)
 {
+    run_tasks(loop);
     uv_loop_close(&loop->uv);
     uv_mutex_destroy(&loop->mutex);
 }

@@ -26,12 +26,13 @@ struct loop {
 };
 
 int loop_init(struct loop *loop) MUST_CHECK;
-/* After loop_run() has returned. Tasks posted since then are dropped without being run. */
+/* After loop_run() has returned. Tasks that were posted before loop_close() and did not get their
+ * turn are run now, on the calling thread, so that nothing they own is lost. */
 void loop_deinit(struct loop *loop);
 
 /* Runs on the calling thread until loop_close() was called and every other handle is closed. */
 void loop_run(struct loop *loop);
-/* On the loop's own thread: lets loop_run() end. Tasks posted later are not run. */
+/* On the loop's own thread: lets loop_run() end. loop_post() refuses from now on. */
 void loop_close(struct loop *loop);
 
 /* From any thread: runs `task` on the loop's thread, in the order of posting. Returns false, the

@@ -1,0 +1,545 @@
+#include "engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "feed/replay.h"
+#include "heat/price_bin.h"
+#include "wire/deflate.h"
+
+/* A symbol that lost its last subscriber is kept up to date for a while: people reload pages. */
+#define IDLE_MS 60000
+
+/* A symbol's live state. */
+struct live {
+    struct symbol symbol; /* what others see of it */
+    struct engine *engine;
+    struct heatmap *map; /* owned; NULL until it is built, and while a job builds it */
+    struct series_state series;
+    int64_t applied_ms;         /* open time of the newest candle applied; -1 for none */
+    uint64_t lap;               /* of the replay that `map` belongs to */
+    struct version version;     /* of the newest publication */
+    uint64_t content_hash;      /* of what it says, but for times and counts */
+    uint64_t created, consumed; /* positions since it, not yet published */
+    struct publication *latest; /* reference held */
+    struct snapshot snapshot;   /* reused memory */
+    struct refresh *refresh;    /* the job under way; NULL for none */
+    bool refresh_again;         /* somebody asked meanwhile */
+    bool has_subscribers, wants_deflate;
+    bool is_forgotten; /* the shards do not hold `latest` any more */
+    int64_t idle_since_ms;
+    struct site_request **waiters; /* owned array: who waits for the newest snapshot */
+    size_t waiter_count;
+};
+
+/* A job that brings a symbol's state up to date. */
+struct refresh {
+    struct store_job job;
+    struct live *live;
+    char name[LIMIT_SYMBOL_BYTES + 1];
+    int64_t bin_e12, step_ms;
+    int64_t from_ms, until_ms; /* open times, both included */
+    bool is_build;
+    uint64_t lap;
+    struct series_state series;
+    /* results */
+    int err;
+    struct heatmap *map;     /* of a build */
+    struct series_row *rows; /* else: what is to be applied */
+    size_t row_count;
+    int64_t applied_ms;
+    int64_t started_us;
+};
+
+struct engine {
+    const struct config *config;
+    struct loop *loop;
+    struct store *store;
+    struct server *server;
+    struct live *lives; /* owned array, ascending by name; index = topic id */
+    size_t count;
+    bool is_simulated;
+    bool is_replay;
+    bool is_stopping;
+    struct replay replay;
+    int64_t history_ms;
+    struct deflater deflater;
+    uv_timer_t tick;
+};
+
+static int64_t now_ms(const struct engine *engine)
+{
+    return (int64_t)uv_now(&engine->loop->uv);
+}
+
+/* --- what is visible --- */
+
+static struct replay_position position(const struct engine *engine, const struct symbol *symbol)
+{
+    struct replay_position p = {.clock_ms = INT64_MAX};
+
+    if (!engine->is_replay) return p;
+    return replay_at(&engine->replay, symbol->first_open_ms + symbol->step_ms,
+                     symbol->last_open_ms + symbol->step_ms, clock_monotonic_us() / 1000);
+}
+
+/* The newest candle that has closed by then. */
+static int64_t visible_at(const struct symbol *symbol, int64_t clock_ms)
+{
+    int64_t open_ms;
+
+    if (clock_ms == INT64_MAX) return symbol->last_open_ms;
+    open_ms = series_bucket(clock_ms, symbol->step_ms) - symbol->step_ms;
+    return MIN(MAX(open_ms, symbol->first_open_ms), symbol->last_open_ms);
+}
+
+int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symbol)
+{
+    if (!symbol->step_ms) return symbol->oi_last_ms;
+    return visible_at(symbol, position(engine, symbol).clock_ms);
+}
+
+/* --- publishing --- */
+
+static uint64_t hash_of(const struct snapshot *snapshot)
+{
+    struct buf content = {0};
+    uint64_t hash;
+
+    snapshot_write_levels(&content, snapshot);
+    buf_add_int(&content, snapshot->current_price_e8);
+    hash = XXH3_64bits(content.data, content.size);
+    buf_deinit(&content);
+    return hash;
+}
+
+static struct blob *message_of(const struct live *live)
+{
+    struct buf text = {0};
+    char epoch[14];
+
+    epoch_format(live->version.epoch, epoch);
+    buf_printf(&text, "{\"type\":\"snapshot\",\"symbol\":\"%s\",\"timestamp\":\"",
+               live->symbol.name);
+    buf_add_time(&text, live->snapshot.time_ms);
+    buf_printf(&text,
+               "\",\"seq\":%llu,\"epoch\":\"%s\",\"data\":", (unsigned long long)live->version.seq,
+               epoch);
+    snapshot_write_data(&text, &live->snapshot);
+    buf_add_char(&text, '}');
+    return blob_take(&text);
+}
+
+static void publish(struct live *live)
+{
+    struct engine *engine = live->engine;
+
+    live->version.seq++;
+    live->snapshot.positions_created = live->created;
+    live->snapshot.positions_consumed = live->consumed;
+    live->created = live->consumed = 0;
+    publication_unref(live->latest);
+    live->latest = publication_new(live->symbol.id, live->version, message_of(live),
+                                   live->wants_deflate ? &engine->deflater : NULL);
+    live->symbol.latest = live->latest;
+    live->is_forgotten = false;
+    server_publish(engine->server, publication_ref(live->latest));
+}
+
+static void publish_if_changed(struct live *live)
+{
+    uint64_t hash;
+
+    heatmap_snapshot(live->map, &live->snapshot);
+    live->created += live->snapshot.positions_created;
+    live->consumed += live->snapshot.positions_consumed;
+    hash = hash_of(&live->snapshot);
+    if (!live->latest || hash != live->content_hash || live->version.seq == 0) {
+        live->content_hash = hash;
+        publish(live);
+    } else if (live->is_forgotten && live->has_subscribers) {
+        live->is_forgotten = false;
+        server_publish(live->engine->server, publication_ref(live->latest));
+    }
+}
+
+static void answer_with(struct live *live, struct site_request *request)
+{
+    if (live->latest) {
+        request->response = (struct site_response){.status = 200,
+                                                   .content_type = "application/json",
+                                                   .body = blob_ref(live->latest->json)};
+        site_finish(&request->response, request->accepts_gzip);
+    } else if (live->engine->is_stopping)
+        site_fail(&request->response, 503, "the server is stopping");
+    else
+        site_fail(&request->response, 404, "no candles are stored for this symbol yet");
+    site_answer(request);
+}
+
+static void answer_waiters(struct live *live)
+{
+    for (size_t i = 0; i < live->waiter_count; i++)
+        answer_with(live, live->waiters[i]);
+    live->waiter_count = 0;
+}
+
+/* --- refreshing --- */
+
+/* On a store thread: what has come since, as rows; for a build, a heatmap of all of it. */
+static void work_refresh(struct store_job *job, struct store_conn *conn)
+{
+    struct refresh *r = container_of(job, struct refresh, job);
+    struct candle *candles = NULL;
+    struct oi_point *points = NULL;
+    size_t candle_count, point_count;
+
+    r->err = store_candles(conn, r->name, r->step_ms, r->step_ms, r->from_ms, r->until_ms, &candles,
+                           &candle_count);
+    if (!r->err)
+        r->err = store_oi(conn, r->name, r->from_ms, r->until_ms + r->step_ms - 1, &points,
+                          &point_count);
+    if (!r->err)
+        series_build(&r->series, r->step_ms, candles, candle_count, points, point_count, &r->rows,
+                     &r->row_count);
+    else if (r->err != ERR_STOPPED)
+        log_error("history not read", F_STR("symbol", r->name),
+                  F_STR("error", store_conn_error(conn)));
+    free(candles);
+    free(points);
+    if (r->err || !r->row_count) return;
+    r->applied_ms = r->rows[r->row_count - 1].candle.open_time_ms;
+    if (!r->is_build) return;
+    r->map = heatmap_new(r->bin_e12, &leverage_mix_default);
+    for (size_t i = 0; i < r->row_count; i++)
+        heatmap_apply(r->map, &r->rows[i].candle, r->rows[i].oi_delta);
+}
+
+static void refresh_free(struct refresh *r)
+{
+    heatmap_free(r->map);
+    free(r->rows);
+    free(r);
+}
+
+static void begin_epoch(struct live *live)
+{
+    /* Later runs of the publisher must have greater epochs: the wall clock sees to it, and a lap
+     * that begins within the same millisecond is one more. */
+    uint64_t epoch = (uint64_t)clock_wall_ms();
+
+    live->version.epoch = epoch > live->version.epoch ? epoch : live->version.epoch + 1;
+    live->version.seq = 0;
+}
+
+static void take_build(struct live *live, struct refresh *r)
+{
+    double ms = (double)(clock_monotonic_us() - r->started_us) / 1000;
+
+    live->map = r->map;
+    r->map = NULL;
+    live->lap = r->lap;
+    live->created = live->consumed = 0;
+    begin_epoch(live);
+    log_info("heatmap built", F_STR("symbol", r->name), F_INT("candles", (int64_t)r->row_count),
+             F_DOUBLE("ms", ms));
+}
+
+static void take_rows(struct live *live, const struct refresh *r)
+{
+    for (size_t i = 0; i < r->row_count; i++)
+        heatmap_apply(live->map, &r->rows[i].candle, r->rows[i].oi_delta);
+}
+
+static void start_refresh(struct live *live);
+
+static void done_refresh(struct store_job *job)
+{
+    struct refresh *r = container_of(job, struct refresh, job);
+    struct live *live = r->live;
+
+    live->refresh = NULL;
+    if (!job->is_dropped && !r->err && r->row_count) {
+        if (r->is_build)
+            take_build(live, r);
+        else
+            take_rows(live, r);
+        live->series = r->series;
+        live->applied_ms = r->applied_ms;
+        live->symbol.last_close = price_to_double(r->rows[r->row_count - 1].candle.close_e8);
+    }
+    refresh_free(r);
+    if (live->map && !live->engine->is_stopping) publish_if_changed(live);
+    answer_waiters(live);
+    if (live->refresh_again && !live->engine->is_stopping) start_refresh(live);
+}
+
+static void submit_refresh(struct live *live, int64_t until_ms, uint64_t lap)
+{
+    struct engine *engine = live->engine;
+    const struct symbol *symbol = &live->symbol;
+    struct refresh *r = mem_zalloc(sizeof(*r));
+
+    r->job = (struct store_job){.work = work_refresh, .done = done_refresh};
+    r->live = live;
+    strcpy(r->name, symbol->name);
+    r->bin_e12 = symbol->bin_e12;
+    r->step_ms = symbol->step_ms;
+    r->until_ms = until_ms;
+    r->is_build = !live->map;
+    r->lap = lap;
+    r->from_ms = live->map ? live->applied_ms + symbol->step_ms : until_ms - engine->history_ms;
+    if (live->map) r->series = live->series;
+    r->started_us = clock_monotonic_us();
+    live->refresh = r;
+    if (!store_submit(engine->store, engine->loop, &r->job)) return;
+    live->refresh = NULL; /* the store is busy or closing: the next tick asks again */
+    refresh_free(r);
+    answer_waiters(live);
+}
+
+static void start_refresh(struct live *live)
+{
+    struct engine *engine = live->engine;
+    struct replay_position p;
+    int64_t until_ms;
+
+    live->refresh_again = live->refresh != NULL;
+    if (live->refresh) return;
+    if (!live->symbol.step_ms) {
+        answer_waiters(live);
+        return;
+    }
+    p = position(engine, &live->symbol);
+    until_ms = visible_at(&live->symbol, p.clock_ms);
+    if (live->map && p.lap != live->lap) { /* the replay began again: another run */
+        heatmap_free(live->map);
+        live->map = NULL;
+    }
+    if (!live->map || until_ms > live->applied_ms) {
+        submit_refresh(live, until_ms, p.lap);
+        return;
+    }
+    if (live->is_forgotten) publish_if_changed(live);
+    answer_waiters(live);
+}
+
+static void tick_live(struct live *live, int64_t now)
+{
+    if (!live->has_subscribers && (live->is_forgotten || !live->latest)) return;
+    if (!live->has_subscribers && now - live->idle_since_ms >= IDLE_MS) {
+        live->is_forgotten = true;
+        server_forget(live->engine->server, live->symbol.id, live->version);
+        return;
+    }
+    start_refresh(live);
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+    struct engine *engine = container_of(tick, struct engine, tick);
+
+    for (size_t i = 0; i < engine->count; i++)
+        tick_live(&engine->lives[i], now_ms(engine));
+}
+
+/* --- what the serve floor asks --- */
+
+void engine_on_interest(void *context, uint32_t topic_id, bool has_subscribers, bool wants_deflate)
+{
+    struct engine *engine = context;
+    struct live *live = &engine->lives[topic_id];
+
+    live->has_subscribers = has_subscribers;
+    live->wants_deflate = wants_deflate;
+    if (!has_subscribers)
+        live->idle_since_ms = now_ms(engine);
+    else if (!live->latest || live->is_forgotten)
+        start_refresh(live); /* do not let the first subscriber wait for the tick */
+}
+
+void engine_answer_latest(struct engine *engine, const struct symbol *symbol,
+                          struct site_request *request)
+{
+    struct live *live = &engine->lives[symbol->id];
+
+    if (live->latest && live->has_subscribers) {
+        answer_with(live, request);
+        return;
+    }
+    live->waiters = mem_realloc(live->waiters, (live->waiter_count + 1) * sizeof(request));
+    live->waiters[live->waiter_count++] = request;
+    start_refresh(live);
+}
+
+void engine_on_candles(void *context, int64_t last_open_ms)
+{
+    struct engine *engine = context;
+
+    for (size_t i = 0; i < engine->count; i++) {
+        struct symbol *symbol = &engine->lives[i].symbol;
+
+        symbol->last_open_ms = MAX(symbol->last_open_ms, last_open_ms);
+        symbol->oi_last_ms = MAX(symbol->oi_last_ms, last_open_ms);
+    }
+}
+
+/* --- symbols --- */
+
+size_t engine_symbol_count(const struct engine *engine)
+{
+    return engine->count;
+}
+
+const struct symbol *engine_symbol(const struct engine *engine, size_t index)
+{
+    return &engine->lives[index].symbol;
+}
+
+static struct live *find_live(const struct engine *engine, struct str name)
+{
+    for (size_t i = 0; i < engine->count; i++)
+        if (str_eq(str_of(engine->lives[i].symbol.name), name)) return &engine->lives[i];
+    return NULL;
+}
+
+const struct symbol *engine_find(const struct engine *engine, struct str name)
+{
+    const struct live *live = find_live(engine, name);
+
+    return live ? &live->symbol : NULL;
+}
+
+static void live_init(struct live *live, struct engine *engine, uint32_t id,
+                      const struct store_symbol *stored)
+{
+    int64_t first_e8 = PRICE_ONE_E8;
+
+    live->engine = engine;
+    live->applied_ms = -1;
+    live->symbol = (struct symbol){.id = id,
+                                   .step_ms = stored->step_ms,
+                                   .first_open_ms = stored->first_open_ms,
+                                   .last_open_ms = stored->last_open_ms,
+                                   .first_any_ms = stored->candle_first_ms,
+                                   .oi_first_ms = stored->oi_first_ms,
+                                   .oi_last_ms = stored->oi_last_ms,
+                                   .last_close = stored->last_close};
+    strcpy(live->symbol.name, stored->symbol);
+    if (stored->step_ms && price_from_double(stored->first_close, &first_e8))
+        first_e8 = PRICE_ONE_E8;
+    live->symbol.bin_e12 = price_bin_default(first_e8);
+}
+
+/* --bin BTCUSDT=100,ETHUSDT=5 */
+static int set_bins(struct engine *engine, const char *text, char *message, size_t message_size)
+{
+    while (*text) {
+        size_t size = strcspn(text, ",");
+        const char *equals = memchr(text, '=', size);
+        struct live *live;
+
+        if (!equals) goto bad;
+        live = find_live(engine, (struct str){text, (size_t)(equals - text)});
+        if (price_bin_parse((struct str){equals + 1, (size_t)(text + size - equals - 1)},
+                            live ? &live->symbol.bin_e12 : &(int64_t){0}))
+            goto bad;
+        /* A symbol that is not stored yet is no mistake: its data may come later. */
+        text += size + (text[size] == ',');
+    }
+    return 0;
+
+bad:
+    snprintf(message, message_size,
+             "bin is '%s', must be SYMBOL=SIZE,… with sizes above 0 and at most 1000000", text);
+    return ERR_SYNTAX;
+}
+
+static int set_replay(struct engine *engine, char *message, size_t message_size)
+{
+    const struct config *config = engine->config;
+
+    engine->is_replay = strcmp(config->feed, "replay") == 0;
+    engine->replay = (struct replay){
+        .speed = config->replay_speed, .from_ms = -1, .started_ms = clock_monotonic_us() / 1000};
+    if (!replay_from_parse(str_of(config->replay_from), &engine->replay)) return 0;
+    snprintf(message, message_size, "replay-from is '%s', must be 0%% to 100%% or an ISO 8601 time",
+             config->replay_from);
+    return ERR_SYNTAX;
+}
+
+int engine_new(const struct config *config, struct loop *loop, struct store *store,
+               const struct store_symbol *symbols, size_t symbol_count, bool is_simulated,
+               struct engine **out, char *message, size_t message_size)
+{
+    struct engine *engine = mem_zalloc(sizeof(*engine));
+    int err;
+
+    *engine = (struct engine){.config = config,
+                              .loop = loop,
+                              .store = store,
+                              .count = symbol_count,
+                              .is_simulated = is_simulated};
+    deflater_init(&engine->deflater, 6, DEFLATE_WINDOW_BITS_MAX);
+    engine->lives = mem_zalloc(symbol_count * sizeof(*engine->lives));
+    for (size_t i = 0; i < symbol_count; i++)
+        live_init(&engine->lives[i], engine, (uint32_t)i, &symbols[i]);
+    err = span_parse(str_of(config->history), &engine->history_ms); /* config_load looked at it */
+    if (!err) err = set_replay(engine, message, message_size);
+    if (!err) err = set_bins(engine, config->bin, message, message_size);
+    if (err)
+        engine_free(engine);
+    else
+        *out = engine;
+    return err;
+}
+
+void engine_start(struct engine *engine, struct server *server)
+{
+    uint64_t interval_ms = (uint64_t)(engine->config->ws_update_interval * 1000);
+
+    engine->server = server;
+    for (size_t i = 0; i < engine->count; i++)
+        server_add_topic(server, engine->lives[i].symbol.name, (uint32_t)i);
+    uv_timer_init(&engine->loop->uv, &engine->tick);
+    uv_timer_start(&engine->tick, on_tick, interval_ms, interval_ms);
+}
+
+void engine_stop(struct engine *engine)
+{
+    engine->is_stopping = true;
+    uv_close((uv_handle_t *)&engine->tick, NULL);
+}
+
+void engine_free(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->count; i++) {
+        struct live *live = &engine->lives[i];
+
+        answer_waiters(live);
+        free(live->waiters);
+        if (live->refresh) refresh_free(live->refresh);
+        heatmap_free(live->map);
+        snapshot_deinit(&live->snapshot);
+        publication_unref(live->latest);
+    }
+    deflater_deinit(&engine->deflater);
+    free(engine->lives);
+    free(engine);
+}
+
+const struct config *engine_config(const struct engine *engine)
+{
+    return engine->config;
+}
+
+bool engine_is_simulated(const struct engine *engine)
+{
+    return engine->is_simulated;
+}

@@ -1,0 +1,62 @@
+/* engine.h - the main loop's work: candle -> heatmap -> snapshot -> publication -> shards.
+ *
+ * Keeps one live heatmap per symbol that somebody wants: built once from history by a store job,
+ * then only advanced by the candles that have come since. It introduces the market floor and the
+ * serve floor to each other; neither knows the other. On the main loop's thread. */
+#ifndef HEATCAST_ENGINE_H
+#define HEATCAST_ENGINE_H
+
+#include "base/config.h"
+#include "heat/heatmap.h"
+#include "heat/series.h"
+#include "io/store.h"
+#include "serve/server.h"
+#include "serve/site.h"
+
+struct engine;
+
+/* What is known of one symbol. */
+struct symbol {
+    uint32_t id; /* its topic's */
+    char name[LIMIT_SYMBOL_BYTES + 1];
+    int64_t bin_e12;                     /* the stream's bucket */
+    int64_t step_ms;                     /* of its finest stored candles; 0 when it has none */
+    int64_t first_open_ms, last_open_ms; /* of those */
+    int64_t first_any_ms;                /* of candles of all steps */
+    int64_t oi_first_ms, oi_last_ms;     /* -1 for none */
+    double last_close;
+    const struct publication *latest; /* NULL before the first; the engine's reference */
+};
+
+/* `symbols` as store_symbols() gave them. On trouble (--bin, --replay-from) writes a sentence. */
+int engine_new(const struct config *config, struct loop *loop, struct store *store,
+               const struct store_symbol *symbols, size_t symbol_count, bool is_simulated,
+               struct engine **engine, char *message, size_t message_size) MUST_CHECK;
+/* Adds the topics to the server and begins to tick. */
+void engine_start(struct engine *engine, struct server *server);
+void engine_stop(struct engine *engine);
+void engine_free(struct engine *engine); /* after the store is closed */
+
+size_t engine_symbol_count(const struct engine *engine);
+const struct symbol *engine_symbol(const struct engine *engine, size_t index);
+const struct symbol *engine_find(const struct engine *engine, struct str name); /* NULL: unknown */
+
+/* What of a symbol's data has happened: the open time of the newest closed candle of its finest
+ * step. Everything, unless a replay hides what is to come. */
+int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symbol);
+
+/* The stored data has grown: the newest candle of every symbol now opens at last_open_ms. */
+void engine_on_candles(void *engine, int64_t last_open_ms);
+/* server_ops.on_interest */
+void engine_on_interest(void *engine, uint32_t topic_id, bool has_subscribers, bool wants_deflate);
+
+/* Answers a request for the newest snapshot message, bringing it up to date first if nobody listens
+ * to the symbol. Takes the request. */
+void engine_answer_latest(struct engine *engine, const struct symbol *symbol,
+                          struct site_request *request);
+
+/* For /health and the page. */
+const struct config *engine_config(const struct engine *engine);
+bool engine_is_simulated(const struct engine *engine);
+
+#endif

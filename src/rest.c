@@ -1,0 +1,318 @@
+#include "rest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "rest_history.h"
+#include "rest_params.h"
+
+/* messages_sent_1m: totals of the last minute, one a second. */
+enum { MINUTE = 61 };
+
+struct rest {
+    struct engine *engine;
+    struct server *server;
+    struct rest_history *history;
+    struct loop *loop;
+    uv_timer_t second;
+    int64_t sent[MINUTE]; /* ring of totals; sent[now % MINUTE] is the newest */
+    uint64_t seconds;
+    int64_t started_us;
+};
+
+static void answer_json(struct site_request *request, struct buf *body)
+{
+    request->response = (struct site_response){
+        .status = 200, .content_type = "application/json", .body = blob_take(body)};
+    site_finish(&request->response, request->accepts_gzip);
+    site_answer(request);
+}
+
+static void add_field_time(struct buf *out, const char *name, int64_t time_ms)
+{
+    buf_printf(out, ",\"%s\":", name);
+    if (time_ms < 0) {
+        buf_add_text(out, "null");
+        return;
+    }
+    buf_add_char(out, '"');
+    buf_add_time(out, time_ms);
+    buf_add_char(out, '"');
+}
+
+/* --- what the server is --- */
+
+static void answer_health(struct rest *rest, struct site_request *request)
+{
+    const struct config *config = engine_config(rest->engine);
+    struct buf out = {0};
+
+    buf_printf(&out,
+               "{\"status\":\"ok\",\"service\":\"liquidation-heatmap\",\"version\":\"%s\","
+               "\"feed\":\"%s\",\"simulated\":%s,\"symbols\":%zu,\"update_interval\":",
+               HEATCAST_VERSION, config->feed, engine_is_simulated(rest->engine) ? "true" : "false",
+               engine_symbol_count(rest->engine));
+    buf_add_double(&out, config->ws_update_interval);
+    buf_add_text(&out, ",\"uptime_seconds\":");
+    buf_add_int(&out, (clock_monotonic_us() - rest->started_us) / 1000000);
+    if (strcmp(config->feed, "replay") == 0) {
+        buf_add_text(&out, ",\"replay\":{\"speed\":");
+        buf_add_double(&out, config->replay_speed);
+        buf_add_char(&out, '}');
+    }
+    buf_add_char(&out, '}');
+    answer_json(request, &out);
+}
+
+static void answer_ready(struct rest *rest, struct site_request *request)
+{
+    struct buf out = {0};
+
+    (void)rest; /* it answers, so the loop runs and the store is open */
+    buf_add_text(&out, "{\"status\":\"ready\"}");
+    answer_json(request, &out);
+}
+
+static const char *step_name(int64_t step_ms, char text[16])
+{
+    if (step_ms % 3600000 == 0)
+        snprintf(text, 16, "%dh", (int)(step_ms / 3600000));
+    else
+        snprintf(text, 16, "%dm", (int)(step_ms / 60000));
+    return text;
+}
+
+static void add_symbol(struct buf *out, const struct engine *engine, const struct symbol *symbol)
+{
+    char step[16];
+
+    buf_printf(out, "{\"symbol\":\"%s\",\"price_bin_size\":", symbol->name);
+    snapshot_write_price(out, 1, symbol->bin_e12);
+    if (symbol->step_ms) {
+        buf_printf(out, ",\"interval\":\"%s\",\"last_price\":", step_name(symbol->step_ms, step));
+        buf_add_double(out, symbol->last_close);
+        add_field_time(out, "start_time", symbol->first_open_ms);
+        add_field_time(out, "end_time", engine_visible_ms(engine, symbol));
+    }
+    add_field_time(out, "open_interest_start", symbol->oi_first_ms);
+    add_field_time(out, "open_interest_end", symbol->oi_last_ms);
+    buf_add_char(out, '}');
+}
+
+static void answer_symbols(struct rest *rest, struct site_request *request)
+{
+    struct buf out = {0};
+
+    buf_add_text(&out, "{\"symbols\":[");
+    for (size_t i = 0; i < engine_symbol_count(rest->engine); i++) {
+        if (i) buf_add_char(&out, ',');
+        add_symbol(&out, rest->engine, engine_symbol(rest->engine, i));
+    }
+    buf_add_text(&out, "]}");
+    answer_json(request, &out);
+}
+
+/* --- counters --- */
+
+static int64_t sent_last_minute(const struct rest *rest)
+{
+    uint64_t oldest = rest->seconds >= MINUTE - 1 ? rest->seconds - (MINUTE - 1) : 0;
+
+    return server_stat(rest->server, STAT_messages_sent) - rest->sent[oldest % MINUTE];
+}
+
+static void on_second(uv_timer_t *timer)
+{
+    struct rest *rest = container_of(timer, struct rest, second);
+
+    rest->sent[++rest->seconds % MINUTE] = server_stat(rest->server, STAT_messages_sent);
+}
+
+struct stats_request {
+    struct rest *rest;
+    struct site_request *request;
+};
+
+static void done_stats(void *context, const uint32_t *counts, size_t count)
+{
+    static const struct {
+        const char *name;
+        enum counter counter;
+    } fields[] = {
+#define X(name, kind, help) {#name, STAT_##name},
+        STATS_TABLE(X)
+#undef X
+    };
+    struct stats_request *asked = context;
+    struct rest *rest = asked->rest;
+    struct buf out = {0};
+    bool is_first = true;
+
+    buf_printf(
+        &out,
+        "{\"active_connections\":%lld,\"messages_sent_1m\":%lld,\"subscriptions_by_symbol\":{",
+        (long long)server_stat(rest->server, STAT_websockets), (long long)sent_last_minute(rest));
+    for (size_t i = 0; i < count; i++) {
+        if (!counts[i]) continue;
+        buf_printf(&out, "%s\"%s\":%u", is_first ? "" : ",", engine_symbol(rest->engine, i)->name,
+                   counts[i]);
+        is_first = false;
+    }
+    buf_add_char(&out, '}');
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        buf_printf(&out, ",\"%s\":%lld", fields[i].name,
+                   (long long)server_stat(rest->server, fields[i].counter));
+    buf_add_char(&out, '}');
+    answer_json(asked->request, &out);
+    free(asked);
+}
+
+static void answer_stats(struct rest *rest, struct site_request *request)
+{
+    struct stats_request *asked = mem_alloc(sizeof(*asked));
+
+    *asked = (struct stats_request){rest, request};
+    server_count_subscribers(rest->server, done_stats, asked);
+}
+
+/* Prometheus text exposition format 0.0.4. */
+static void answer_metrics(struct rest *rest, struct site_request *request)
+{
+    enum { COUNTER, GAUGE };
+    static const struct {
+        const char *name, *help;
+        int kind;
+    } rows[] = {
+#define X(name, kind, help) {#name, help, kind},
+        STATS_TABLE(X)
+#undef X
+    };
+    struct buf out = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *suffix = rows[i].kind == COUNTER ? "_total" : "";
+
+        buf_printf(&out, "# HELP heatcast_%s%s %s\n# TYPE heatcast_%s%s %s\nheatcast_%s%s %lld\n",
+                   rows[i].name, suffix, rows[i].help, rows[i].name, suffix,
+                   rows[i].kind == COUNTER ? "counter" : "gauge", rows[i].name, suffix,
+                   (long long)server_stat(rest->server, (enum counter)i));
+    }
+    request->response = (struct site_response){
+        .status = 200, .content_type = "text/plain; version=0.0.4", .body = blob_take(&out)};
+    site_finish(&request->response, request->accepts_gzip);
+    site_answer(request);
+}
+
+/* --- data --- */
+
+static void answer_date_range(struct rest *rest, struct site_request *request)
+{
+    struct params params = {str_of(request->query), rest->engine, &request->response};
+    const struct symbol *symbol;
+    struct buf out = {0};
+    int64_t end_ms;
+
+    if (params_symbol(&params, &symbol) && symbol->oi_first_ms < 0)
+        params_fail(&params, 404, "no open interest is stored for %s", symbol->name);
+    if (request->response.status) {
+        site_answer(request);
+        return;
+    }
+    end_ms =
+        symbol->step_ms ? engine_visible_ms(rest->engine, symbol) + symbol->step_ms : INT64_MAX;
+    buf_printf(&out, "{\"symbol\":\"%s\"", symbol->name);
+    add_field_time(&out, "start_date", symbol->oi_first_ms);
+    /* In a replay what is to come is not told. */
+    add_field_time(&out, "end_date",
+                   strcmp(engine_config(rest->engine)->feed, "replay") == 0
+                       ? MIN(symbol->oi_last_ms, end_ms)
+                       : symbol->oi_last_ms);
+    buf_add_char(&out, '}');
+    answer_json(request, &out);
+}
+
+static void answer_latest(struct rest *rest, struct site_request *request)
+{
+    struct params params = {str_of(request->query), rest->engine, &request->response};
+    const struct symbol *symbol;
+
+    if (params_symbol(&params, &symbol))
+        engine_answer_latest(rest->engine, symbol, request);
+    else
+        site_answer(request);
+}
+
+static void answer_klines(struct rest *rest, struct site_request *request)
+{
+    rest_history_klines(rest->history, request);
+}
+
+static void answer_timeseries(struct rest *rest, struct site_request *request)
+{
+    rest_history_timeseries(rest->history, request);
+}
+
+/* --- routes --- */
+
+static const struct {
+    const char *path;
+    void (*answer)(struct rest *rest, struct site_request *request);
+} routes[] = {
+    {"/health", answer_health},
+    {"/ready", answer_ready},
+    {"/symbols", answer_symbols},
+    {"/metrics", answer_metrics},
+    {"/ws/stats", answer_stats},
+    {"/data/date-range", answer_date_range},
+    {"/heatmap/latest", answer_latest},
+    {"/prices/klines", answer_klines},
+    {"/liquidations/heatmap-timeseries", answer_timeseries},
+};
+
+void rest_on_request(void *context, struct site_request *request)
+{
+    struct rest *rest = context;
+
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        if (strcmp(request->path, routes[i].path) != 0) continue;
+        if (request->method == HTTP_POST) {
+            site_fail(&request->response, 405, "this is only read: GET or HEAD");
+            break;
+        }
+        routes[i].answer(rest, request);
+        return;
+    }
+    if (!request->response.status) site_fail(&request->response, 404, "Not Found");
+    site_answer(request);
+}
+
+struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *store)
+{
+    struct rest *rest = mem_zalloc(sizeof(*rest));
+
+    rest->engine = engine;
+    rest->loop = loop;
+    rest->history = rest_history_new(engine, loop, store);
+    rest->started_us = clock_monotonic_us();
+    return rest;
+}
+
+void rest_start(struct rest *rest, struct server *server)
+{
+    rest->server = server;
+    uv_timer_init(&rest->loop->uv, &rest->second);
+    uv_timer_start(&rest->second, on_second, 1000, 1000);
+}
+
+void rest_stop(struct rest *rest)
+{
+    uv_close((uv_handle_t *)&rest->second, NULL);
+}
+
+void rest_free(struct rest *rest)
+{
+    rest_history_free(rest->history);
+    free(rest);
+}

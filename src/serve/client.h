@@ -1,0 +1,18 @@
+/* client.h - a WebSocket client's conversation: what its messages ask for, and what it is told.
+ *
+ * The half of a connection that speaks PROTOCOL section 1; conn.h is the half that moves bytes. On
+ * the shard's thread. */
+#ifndef HEATCAST_SERVE_CLIENT_H
+#define HEATCAST_SERVE_CLIENT_H
+
+#include "serve/conn.h"
+#include "serve/protocol.h"
+
+/* A whole text message has come. */
+void client_message(struct conn *conn, struct str text);
+/* It goes: leaves every topic. */
+void client_leave(struct conn *conn);
+/* hub.on_mark: a subscription has a version to send. */
+void client_on_mark(struct subscription *sub);
+
+#endif

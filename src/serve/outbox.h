@@ -1,0 +1,37 @@
+/* outbox.h - what one client has still to be sent: a few replies, then the newest of each topic.
+ *
+ * Replies (answers, errors, warnings, pings, pongs, closes) are kept in order and never dropped; a
+ * client that lets LIMIT_REPLIES_QUEUED of them pile up breaks the rules. Of each topic only the
+ * newest version is kept: one mark per subscription, never a queue of bytes, so that a slow client
+ * costs no memory and gets the newest as soon as it reads. Belongs to its shard's thread. */
+#ifndef HEATCAST_SERVE_OUTBOX_H
+#define HEATCAST_SERVE_OUTBOX_H
+
+#include "base/blob.h"
+#include "serve/hub.h"
+
+struct outbox {
+    struct list marked;    /* subscription.in_outbox, the longest waiting first */
+    struct blob **replies; /* owned ring of owned references; NULL while there never was one */
+    uint16_t reply_first, reply_count, reply_capacity;
+    uint32_t dropped; /* snapshots superseded since the last SLOW_CONSUMER warning */
+};
+
+void outbox_init(struct outbox *outbox);
+void outbox_deinit(struct outbox *outbox);
+bool outbox_is_empty(const struct outbox *outbox);
+
+/* Queues a reply and takes the caller's reference, also on failure: ERR_FULL beyond the limit. */
+int outbox_reply(struct outbox *outbox, struct blob *frame) MUST_CHECK;
+
+/* The subscription has a version to send. Returns true when an older one, still unsent, gives way
+ * to it; that one is counted as dropped. */
+bool outbox_mark(struct outbox *outbox, struct subscription *sub);
+/* Nothing more is to be sent for it. */
+void outbox_unmark(struct subscription *sub);
+
+/* The next bytes to write, one reference for the caller; NULL when there is nothing. *sub is the
+ * subscription whose newest version they are, NULL for a reply. */
+struct blob *outbox_next(struct outbox *outbox, struct subscription **sub);
+
+#endif

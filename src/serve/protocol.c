@@ -1,0 +1,161 @@
+#include "serve/protocol.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+static struct str json_str(const json_t *value)
+{
+    return (struct str){json_string_value(value), json_string_length(value)};
+}
+
+static bool fail(struct buf *error, const char *code, const char *message)
+{
+    protocol_write_error(error, code, str_of(message));
+    return false;
+}
+
+static bool fail_invalid(struct buf *error, const char *message)
+{
+    return fail(error, "INVALID_MESSAGE", message);
+}
+
+static bool read_action(struct request *request, struct buf *error)
+{
+    static const char *const names[] = {[ACTION_SUBSCRIBE] = "subscribe",
+                                        [ACTION_UNSUBSCRIBE] = "unsubscribe",
+                                        [ACTION_PING] = "ping"};
+    const json_t *action = json_object_get(request->root, "action");
+
+    if (!action) return fail_invalid(error, "field 'action' is missing");
+    if (!json_is_string(action)) return fail_invalid(error, "field 'action' must be a string");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!str_eq(json_str(action), str_of(names[i]))) continue;
+        request->action = (enum action)i;
+        return true;
+    }
+    return fail(error, "INVALID_ACTION", "field 'action' must be subscribe, unsubscribe or ping");
+}
+
+static bool read_symbols(struct request *request, struct buf *error)
+{
+    const json_t *symbols = json_object_get(request->root, "symbols");
+    char text[80];
+
+    if (request->action == ACTION_PING) return true;
+    if (!symbols) return fail_invalid(error, "field 'symbols' is missing");
+    if (!json_is_array(symbols) || json_array_size(symbols) == 0)
+        return fail_invalid(error, "field 'symbols' must be a non-empty array of strings");
+    if (json_array_size(symbols) > LIMIT_SYMBOLS_PER_MESSAGE) {
+        snprintf(text, sizeof(text), "field 'symbols' may name at most %d symbols",
+                 LIMIT_SYMBOLS_PER_MESSAGE);
+        return fail_invalid(error, text);
+    }
+    for (size_t i = 0; i < json_array_size(symbols); i++)
+        if (!json_is_string(json_array_get(symbols, i)))
+            return fail_invalid(error, "field 'symbols' must be a non-empty array of strings");
+    request->symbols = symbols;
+    return true;
+}
+
+/* Whole seconds, clamped to 1..60; 0 asks for every version. 5.0 is as good as 5. */
+static bool read_interval(struct request *request, struct buf *error)
+{
+    const json_t *interval = json_object_get(request->root, "update_interval");
+    double seconds = json_number_value(interval);
+
+    if (request->action != ACTION_SUBSCRIBE || !interval || json_is_null(interval)) return true;
+    if (!json_is_number(interval) || seconds != floor(seconds))
+        return fail_invalid(error, "field 'update_interval' must be a whole number of seconds");
+    request->has_interval = true;
+    request->interval = (uint8_t)(seconds == 0 ? 0 : seconds < 1 ? 1 : seconds > 60 ? 60 : seconds);
+    return true;
+}
+
+static bool read_id(struct request *request, struct buf *error)
+{
+    const json_t *id = json_object_get(request->root, "id");
+
+    if (!id || json_is_null(id)) return true;
+    if (!json_is_string(id) && !json_is_integer(id))
+        return fail_invalid(error, "field 'id' must be a string or an integer");
+    request->id = id;
+    return true;
+}
+
+bool protocol_parse(struct str text, struct request *request, struct buf *error)
+{
+    json_error_t trouble;
+
+    *request = (struct request){0};
+    request->root = json_loadb(text.at, text.size, JSON_REJECT_DUPLICATES, &trouble);
+    if (!request->root) {
+        char message[JSON_ERROR_TEXT_LENGTH + 64];
+
+        snprintf(message, sizeof(message), "not JSON: %s (at byte %d)", trouble.text,
+                 trouble.position);
+        return fail_invalid(error, message);
+    }
+    if (!json_is_object(request->root)) {
+        protocol_request_deinit(request);
+        return fail_invalid(error, "a message must be a JSON object");
+    }
+    if (read_action(request, error) && read_symbols(request, error) &&
+        read_interval(request, error) && read_id(request, error))
+        return true;
+    protocol_request_deinit(request);
+    return false;
+}
+
+void protocol_request_deinit(struct request *request)
+{
+    json_decref(request->root);
+    *request = (struct request){0};
+}
+
+void protocol_write_error(struct buf *out, const char *code, struct str message)
+{
+    buf_printf(out, "{\"type\":\"error\",\"code\":\"%s\",\"message\":", code);
+    buf_add_json(out, message);
+    buf_add_char(out, '}');
+}
+
+void protocol_write_slow_consumer(struct buf *out, uint32_t dropped)
+{
+    buf_printf(
+        out,
+        "{\"type\":\"warning\",\"code\":\"SLOW_CONSUMER\",\"message\":\"You read more slowly "
+        "than snapshots come: %u older ones were skipped, the newest are kept.\","
+        "\"dropped_messages\":%u}",
+        dropped, dropped);
+}
+
+void protocol_write_pong(struct buf *out, int64_t now_ms)
+{
+    buf_add_text(out, "{\"type\":\"pong\",\"timestamp\":\"");
+    buf_add_time(out, now_ms);
+    buf_add_text(out, "\"}");
+}
+
+void protocol_write_ack(struct buf *out, const struct request *request, const char *const *symbols,
+                        size_t count, double interval_s)
+{
+    char *id = json_dumps(request->id, JSON_ENCODE_ANY | JSON_COMPACT);
+
+    buf_printf(out, "{\"type\":\"%s\",\"id\":%s,\"symbols\":[",
+               request->action == ACTION_SUBSCRIBE ? "subscribed" : "unsubscribed", id);
+    free(id);
+    for (size_t i = 0; i < count; i++) {
+        if (i) buf_add_char(out, ',');
+        buf_add_json(out, str_of(symbols[i]));
+    }
+    buf_add_char(out, ']');
+    if (request->action == ACTION_SUBSCRIBE) {
+        buf_add_text(out, ",\"update_interval\":");
+        buf_add_double(out, interval_s);
+        buf_add_text(out, ",\"mode\":\"snapshot\"");
+    }
+    buf_add_char(out, '}');
+}

@@ -1,0 +1,374 @@
+#include "serve/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "serve/assets.h"
+#include "serve/shard.h"
+
+/* What the shards said of one topic. */
+struct wanted {
+    uint64_t shards;  /* bit i: shard i has subscribers */
+    uint64_t deflate; /* bit i: some of them want deflate */
+};
+
+struct server {
+    struct shard_env env;
+    struct shard **shards; /* owned array of owned shards */
+    size_t shard_count;
+    size_t started_count; /* those whose thread runs */
+    struct wanted *wanted; /* owned array, by topic id */
+    size_t wanted_count;
+    char address[80];
+};
+
+/* The name is looked up by the C library: listen addresses are few and known at start. */
+static int resolve(const char *listen, struct sockaddr_storage *address)
+{
+    char host[256];
+    int port, err = host_port_parse(listen, host, sizeof(host), &port);
+
+    if (err) return UV_EINVAL;
+    if (strcmp(host, "localhost") == 0) strcpy(host, "127.0.0.1");
+    err = uv_ip4_addr(host, port, (struct sockaddr_in *)address);
+    return err ? uv_ip6_addr(host, port, (struct sockaddr_in6 *)address) : 0;
+}
+
+static socklen_t address_size(const struct sockaddr *address)
+{
+    return address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+/* With SO_REUSEPORT a second server would quietly share the port and get half of the clients, so
+ * first somebody without it tries; bind(2) then says whether anyone listens there. */
+static int probe(const struct sockaddr *address)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1, err = 0;
+
+    if (fd < 0) return -errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    if (bind(fd, address, address_size(address))) err = -errno;
+    close(fd);
+    return err;
+}
+
+/* Where the first listener really is: port 0 was a wish for any. */
+static void note_address(struct server *server, struct sockaddr_storage *address)
+{
+    int size = sizeof(*address);
+    char name[64] = "";
+    unsigned port;
+
+    uv_tcp_getsockname(&server->shards[0]->listener, (struct sockaddr *)address, &size);
+    uv_ip_name((struct sockaddr *)address, name, sizeof(name));
+    port = ntohs(address->ss_family == AF_INET ? ((struct sockaddr_in *)address)->sin_port
+                                               : ((struct sockaddr_in6 *)address)->sin6_port);
+    snprintf(server->address, sizeof(server->address),
+             address->ss_family == AF_INET ? "%s:%u" : "[%s]:%u", name, port);
+}
+
+/* As many files as the machine lets us open; the limit on connections is ours to keep. */
+static void raise_file_limit(int64_t connections_max)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if ((uint64_t)connections_max + 64 > limit.rlim_cur)
+        log_warning("the limit on open files is below the limit on connections",
+                    F_INT("open_files", (int64_t)limit.rlim_cur),
+                    F_INT("connections", connections_max));
+}
+
+static void env_init(struct shard_env *env, const struct config *config)
+{
+    env->ws_enabled = config->ws_enabled;
+    env->update_interval_s = config->ws_update_interval;
+    env->connections_max = config->ws_max_connections;
+    env->message_bytes_max = (size_t)config->ws_max_message_bytes;
+    env->slow_consumer_ms = (int64_t)(config->ws_slow_consumer_timeout * 1000);
+    env->origins = mem_strdup(config->cors_allowed_origins);
+    env->web_root = mem_strdup(config->web_root);
+    site_load_files(env);
+}
+
+void server_free(struct server *server)
+{
+    for (size_t i = 0; i < server->shard_count; i++) {
+        shard_deinit(server->shards[i]);
+        free(server->shards[i]);
+    }
+    site_free_files(&server->env);
+    free(server->env.origins);
+    free(server->env.web_root);
+    free(server->shards);
+    free(server->wanted);
+    free(server);
+}
+
+static size_t thread_count(const struct config *config)
+{
+    /* As many as the machine has cores, and no more than the bits of struct wanted. */
+    return config->threads ? MIN((size_t)config->threads, 64) : MIN(uv_available_parallelism(), 64);
+}
+
+static int open_shards(struct server *server, size_t count, struct sockaddr_storage *address)
+{
+    int err = 0;
+
+    server->shards = mem_zalloc(count * sizeof(*server->shards));
+    while (server->shard_count < count) {
+        struct shard *shard = mem_alloc(sizeof(*shard));
+
+        err = shard_init(shard, &server->env, server->shard_count, (struct sockaddr *)address);
+        if (err) {
+            free(shard);
+            break;
+        }
+        server->shards[server->shard_count++] = shard;
+        if (server->shard_count == 1) note_address(server, address);
+    }
+    return err;
+}
+
+static int explain(int err, const char *listen, char *message, size_t message_size)
+{
+    if (err == UV_EADDRINUSE)
+        snprintf(message, message_size,
+                 "%s is in use by another program; stop it or choose another --listen HOST:PORT",
+                 listen);
+    else
+        snprintf(message, message_size, "cannot listen on %s: %s", listen, uv_strerror(err));
+    return err;
+}
+
+int server_open(const struct config *config, struct loop *main_loop, const struct server_ops *ops,
+                 struct server **out, char *message, size_t message_size)
+{
+    struct sockaddr_storage address = {0};
+    struct server *server;
+    int err = resolve(config->listen, &address);
+
+    if (!err) err = probe((struct sockaddr *)&address);
+    if (err) return explain(err, config->listen, message, message_size);
+    raise_file_limit(config->ws_max_connections);
+    server = mem_zalloc(sizeof(*server));
+    server->env.main_loop = main_loop;
+    server->env.ops = *ops;
+    server->env.server = server;
+    env_init(&server->env, config);
+    err = open_shards(server, thread_count(config), &address);
+    if (err) {
+        server_stop(server);
+        server_free(server);
+        return explain(err, config->listen, message, message_size);
+    }
+    *out = server;
+    return 0;
+}
+
+int server_start(struct server *server)
+{
+    for (; server->started_count < server->shard_count; server->started_count++) {
+        int err = shard_start(server->shards[server->started_count]);
+
+        if (err) return err;
+    }
+    return 0;
+}
+
+const char *server_address(const struct server *server)
+{
+    return server->address;
+}
+
+/* --- words to the shards --- */
+
+enum word_type { WORD_TOPIC, WORD_PUBLISH, WORD_FORGET };
+
+/* One message to one shard; freed there. */
+struct word {
+    struct task task;
+    struct shard *shard;
+    enum word_type type;
+    uint32_t topic_id;
+    struct version version;
+    struct publication *pub; /* reference held */
+    char name[LIMIT_SYMBOL_BYTES + 1];
+};
+
+static void deliver(struct shard *shard, struct publication *pub)
+{
+    uint32_t marked = hub_deliver(&shard->hub, pub, shard_now_ms(shard));
+
+    if (marked) stats_add(&shard->stats, STAT_publications, 1);
+    shard_rearm(shard);
+}
+
+static void run_word(struct task *task)
+{
+    struct word *word = container_of(task, struct word, task);
+    struct hub *hub = &word->shard->hub;
+
+    if (word->type == WORD_TOPIC)
+        hub_add_topic(hub, word->name, word->topic_id);
+    else if (word->type == WORD_PUBLISH)
+        deliver(word->shard, word->pub);
+    else
+        hub_forget(hub, word->topic_id, word->version);
+    free(word);
+}
+
+static void tell_shards(struct server *server, const struct word *what)
+{
+    for (size_t i = 0; i < server->shard_count; i++) {
+        struct word *word = mem_alloc(sizeof(*word));
+
+        *word = *what;
+        word->task.run = run_word;
+        word->shard = server->shards[i];
+        if (word->pub) publication_ref(word->pub);
+        if (loop_post(&word->shard->loop, &word->task)) continue;
+        publication_unref(word->pub);
+        free(word);
+    }
+}
+
+void server_add_topic(struct server *server, const char *name, uint32_t id)
+{
+    struct word word = {.type = WORD_TOPIC, .topic_id = id};
+
+    strncpy(word.name, name, LIMIT_SYMBOL_BYTES);
+    if (id >= server->wanted_count) {
+        server->wanted = mem_realloc(server->wanted, (id + 1) * sizeof(struct wanted));
+        memset(&server->wanted[server->wanted_count], 0,
+               (id + 1 - server->wanted_count) * sizeof(struct wanted));
+        server->wanted_count = id + 1;
+    }
+    if (server->started_count) {
+        tell_shards(server, &word);
+        return;
+    }
+    for (size_t i = 0; i < server->shard_count; i++)
+        hub_add_topic(&server->shards[i]->hub, name, id);
+}
+
+void server_publish(struct server *server, struct publication *pub)
+{
+    struct word word = {.type = WORD_PUBLISH, .pub = pub};
+
+    tell_shards(server, &word);
+    publication_unref(pub);
+}
+
+void server_forget(struct server *server, uint32_t topic_id, struct version version)
+{
+    struct word word = {.type = WORD_FORGET, .topic_id = topic_id, .version = version};
+
+    tell_shards(server, &word);
+}
+
+static uint64_t with_bit(uint64_t bits, size_t index, bool is_set)
+{
+    return is_set ? bits | UINT64_C(1) << index : bits & ~(UINT64_C(1) << index);
+}
+
+void server_on_interest(struct server *server, size_t shard_index, uint32_t topic_id,
+                        bool has_subscribers, bool wants_deflate)
+{
+    struct wanted *wanted = &server->wanted[topic_id], before = *wanted;
+
+    wanted->shards = with_bit(wanted->shards, shard_index, has_subscribers);
+    wanted->deflate = with_bit(wanted->deflate, shard_index, wants_deflate);
+    if (!wanted->shards == !before.shards && !wanted->deflate == !before.deflate) return;
+    server->env.ops.on_interest(server->env.ops.context, topic_id, wanted->shards != 0,
+                                wanted->deflate != 0);
+}
+
+int64_t server_stat(const struct server *server, enum counter stat)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < server->shard_count; i++)
+        sum += stats_get(&server->shards[i]->stats, stat);
+    return sum;
+}
+
+/* One task visits every shard in turn, then comes home: nothing is shared. */
+struct tour {
+    struct task task;
+    struct server *server;
+    size_t next_shard;
+    uint32_t *counts; /* owned */
+    size_t count;
+    void (*done)(void *context, const uint32_t *counts, size_t count);
+    void *context;
+};
+
+static void end_tour(struct task *task)
+{
+    struct tour *tour = container_of(task, struct tour, task);
+
+    tour->done(tour->context, tour->counts, tour->count);
+    free(tour->counts);
+    free(tour);
+}
+
+static void go_on(struct tour *tour);
+
+static void visit(struct task *task)
+{
+    struct tour *tour = container_of(task, struct tour, task);
+    const struct hub *hub = &tour->server->shards[tour->next_shard++]->hub;
+
+    for (size_t i = 0; i < hub->topic_count; i++)
+        if (hub->topics[i]->id < tour->count)
+            tour->counts[hub->topics[i]->id] += hub->topics[i]->subscriber_count;
+    go_on(tour);
+}
+
+static void go_on(struct tour *tour)
+{
+    struct server *server = tour->server;
+
+    tour->task.run = visit;
+    while (tour->next_shard < server->shard_count) {
+        if (loop_post(&server->shards[tour->next_shard]->loop, &tour->task)) return;
+        tour->next_shard++; /* it has ended: nobody is there */
+    }
+    tour->task.run = end_tour;
+    if (!loop_post(server->env.main_loop, &tour->task)) end_tour(&tour->task);
+}
+
+void server_count_subscribers(struct server *server,
+                              void (*done)(void *context, const uint32_t *counts, size_t count),
+                              void *context)
+{
+    struct tour *tour = mem_alloc(sizeof(*tour));
+
+    *tour = (struct tour){.server = server,
+                          .counts = mem_zalloc(server->wanted_count * sizeof(uint32_t)),
+                          .count = server->wanted_count,
+                          .done = done,
+                          .context = context};
+    go_on(tour);
+}
+
+/* One that was never started is run here, until its handles are closed. */
+void server_stop(struct server *server)
+{
+    for (size_t i = 0; i < server->shard_count; i++) shard_stop(server->shards[i]);
+    for (size_t i = 0; i < server->shard_count; i++) {
+        if (i < server->started_count)
+            uv_thread_join(&server->shards[i]->thread);
+        else
+            loop_run(&server->shards[i]->loop);
+    }
+}

@@ -1,0 +1,62 @@
+/* server.h - all shards as one: what the publisher sees of the serve floor.
+ *
+ * Everything here is called on the main loop's thread unless it says otherwise. The server knows
+ * topics and bytes; what it needs to know of the floor above, that floor fills into server_ops. */
+#ifndef HEATCAST_SERVE_SERVER_H
+#define HEATCAST_SERVE_SERVER_H
+
+#include "base/config.h"
+#include "base/stats.h"
+#include "io/loop.h"
+#include "serve/publication.h"
+#include "wire/http.h"
+
+struct server;
+struct site_request;
+
+struct server_ops {
+    void *context;
+    /* A topic gained its first subscriber (of all shards), lost its last, or whether somebody wants
+     * deflate changed. */
+    void (*on_interest)(void *context, uint32_t topic_id, bool has_subscribers, bool wants_deflate);
+    /* An HTTP request for something that is not a file of the page. To be answered exactly once
+     * with site_answer() (site.h), now or later. */
+    void (*on_request)(void *context, struct site_request *request);
+};
+
+/* Opens the listeners; nothing is accepted before server_start(). On trouble writes a sentence into
+ * message. */
+int server_open(const struct config *config, struct loop *main_loop, const struct server_ops *ops,
+                 struct server **server, char *message, size_t message_size) MUST_CHECK;
+/* Starts the shards' threads. */
+int server_start(struct server *server) MUST_CHECK;
+/* "127.0.0.1:8000": where it listens, the port resolved when 0 was asked for. */
+const char *server_address(const struct server *server);
+
+/* Makes a topic known to all shards; those added before server_start() are there when the first
+ * client is. Ids are the caller's, small and never reused. */
+void server_add_topic(struct server *server, const char *name, uint32_t id);
+/* Hands a publication to every shard. Takes the caller's reference. */
+void server_publish(struct server *server, struct publication *pub);
+/* Lets the shards drop what they have of a topic, if it is not newer than this. */
+void server_forget(struct server *server, uint32_t topic_id, struct version version);
+
+/* Counts each topic's subscribers over all shards and hands the counts, indexed by topic id, to
+ * `done` on the main loop; they are freed after it. */
+void server_count_subscribers(struct server *server,
+                              void (*done)(void *context, const uint32_t *counts, size_t count),
+                              void *context);
+
+/* A shard's word on a topic, brought to the main loop. */
+void server_on_interest(struct server *server, size_t shard_index, uint32_t topic_id,
+                        bool has_subscribers, bool wants_deflate);
+
+/* Sum of a counter over the shards; any thread. */
+int64_t server_stat(const struct server *server, enum counter stat);
+
+/* Closes all connections (WebSockets with 1001) and joins the threads. Blocks, about a second at
+ * most. Requests still with the floor above may be answered, to nobody, until server_free(). */
+void server_stop(struct server *server);
+void server_free(struct server *server);
+
+#endif

@@ -1,0 +1,66 @@
+/* shard.h - one I/O thread's whole world: listener, connections, hub, timers, flush list.
+ *
+ * Shards share nothing but what is immutable (struct shard_env, publications) and one counter of
+ * connections. Everything of a shard is touched by its own thread only; others post tasks to its
+ * loop. */
+#ifndef HEATCAST_SERVE_SHARD_H
+#define HEATCAST_SERVE_SHARD_H
+
+#include "serve/conn.h"
+#include "serve/hub.h"
+#include "serve/server.h"
+
+/* What all shards know; set before they start, read-only but for the atomic. */
+struct shard_env {
+    struct loop *main_loop;
+    struct server_ops ops;
+    bool ws_enabled;
+    double update_interval_s; /* the server's own rhythm: a client's default */
+    int64_t connections_max;
+    size_t message_bytes_max;
+    int64_t slow_consumer_ms;
+    char *origins;  /* owned; comma-separated; "" for no check, "*" for all */
+    char *web_root; /* owned; "" for the files in the program */
+    struct server *server;
+    struct site_response *files; /* owned; one for each of assets[] */
+    _Atomic int64_t connection_count;
+};
+
+struct shard {
+    struct loop loop;
+    uv_thread_t thread;
+    struct shard_env *env;
+    size_t index;
+    uv_tcp_t listener;
+    uv_timer_t sweep;   /* every second: deadlines */
+    uv_timer_t due;     /* when the next subscriber is due */
+    uv_prepare_t flush; /* before the loop sleeps: what was marked is written */
+    struct hub hub;
+    struct inflater inflater;       /* shared by all connections: messages stand alone */
+    struct list conns[CONN_STATES]; /* conn.in_state; open ones by last_received_ms */
+    struct list to_flush;           /* conn.in_flush */
+    struct list blocked;            /* conn.in_blocked: the socket refuses, by progress_ms */
+    struct stats stats;
+    struct task stop;
+    int64_t stop_ms; /* when the last connections are cut; 0 while running */
+    uint8_t read_buffer[65536];
+};
+
+/* Opens the listener, on the calling thread; shard_start() then runs it on its own. After a failure
+ * nothing is held. */
+int shard_init(struct shard *shard, struct shard_env *env, size_t index,
+               const struct sockaddr *address) MUST_CHECK;
+int shard_start(struct shard *shard) MUST_CHECK;
+/* From the main thread: asks it to close its connections. It ends within STOP_GRACE_MS. */
+void shard_stop(struct shard *shard);
+/* After its thread has ended, or if it was never started: frees what it held. */
+void shard_deinit(struct shard *shard);
+
+/* On the shard's thread: milliseconds of a steady clock. */
+int64_t shard_now_ms(const struct shard *shard);
+/* On the shard's thread: `conn` has something to write. */
+void shard_flush_soon(struct shard *shard, struct conn *conn);
+/* On the shard's thread: subscribers changed, so the due timer may have to. */
+void shard_rearm(struct shard *shard);
+
+#endif

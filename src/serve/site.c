@@ -1,0 +1,474 @@
+#include "serve/site.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <zlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "serve/assets.h"
+#include "serve/client.h"
+#include "serve/shard.h"
+
+#define GZIP_BYTES_MIN 1024
+/* zlib's level 1 halves the time of 6 on our JSON and costs a tenth in size. */
+#define GZIP_LEVEL_ANSWER 1
+#define GZIP_LEVEL_FILE   9
+
+/* --- making answers --- */
+
+/* The gzip format (RFC 1952) in one go; NULL when it would not be smaller. */
+static struct blob *gzip(const struct blob *body, int level)
+{
+    z_stream z = {0};
+    struct buf out = {0};
+    int err;
+
+    if (deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return NULL;
+    buf_reserve(&out, deflateBound(&z, body->size));
+    z.next_in = (Bytef *)body->data;
+    z.avail_in = (uInt)body->size;
+    z.next_out = (Bytef *)out.data;
+    z.avail_out = (uInt)out.capacity;
+    err = deflate(&z, Z_FINISH);
+    out.size = z.total_out;
+    deflateEnd(&z);
+    if (err == Z_STREAM_END && out.size < body->size) return blob_take(&out);
+    buf_deinit(&out);
+    return NULL;
+}
+
+static void finish(struct site_response *response, int gzip_level)
+{
+    struct blob *body = response->body;
+
+    snprintf(response->etag, sizeof(response->etag), "%016llx",
+             (unsigned long long)XXH3_64bits(body->data, body->size));
+    if (gzip_level && body->size >= GZIP_BYTES_MIN) response->gzip = gzip(body, gzip_level);
+}
+
+void site_finish(struct site_response *response, bool accepts_gzip)
+{
+    finish(response, accepts_gzip ? GZIP_LEVEL_ANSWER : 0);
+}
+
+void site_fail(struct site_response *response, int status, const char *message)
+{
+    struct buf body = {0};
+
+    blob_unref(response->body);
+    buf_add_text(&body, "{\"detail\":");
+    buf_add_json(&body, str_of(message));
+    buf_add_char(&body, '}');
+    *response = (struct site_response){.status = status,
+                                       .content_type = "application/json",
+                                       .body = blob_take(&body),
+                                       .retry_after_s = status == 429 || status == 503 ? 5 : 0};
+}
+
+static void response_deinit(struct site_response *response)
+{
+    blob_unref(response->body);
+    blob_unref(response->gzip);
+    *response = (struct site_response){0};
+}
+
+/* --- the page's files --- */
+
+static void load_file(struct site_response *file, const struct asset *asset)
+{
+    *file =
+        (struct site_response){.status = 200,
+                               .content_type = asset->content_type,
+                               .body = blob_new(asset->start, (size_t)(asset->end - asset->start))};
+    finish(file, GZIP_LEVEL_FILE);
+}
+
+void site_load_files(struct shard_env *env)
+{
+    env->files = mem_zalloc(asset_count * sizeof(*env->files));
+    for (size_t i = 0; i < asset_count; i++)
+        load_file(&env->files[i], &assets[i]);
+}
+
+void site_free_files(struct shard_env *env)
+{
+    for (size_t i = 0; env->files && i < asset_count; i++)
+        response_deinit(&env->files[i]);
+    free(env->files);
+}
+
+static bool find_file(struct str path, size_t *index)
+{
+    if (str_eq(path, STR("/"))) path = STR("/index.html");
+    for (size_t i = 0; i < asset_count; i++)
+        if (str_eq(path, str_of(assets[i].path))) {
+            *index = i;
+            return true;
+        }
+    return false;
+}
+
+/* --web-root: for working on the page. The file is read anew for each request, on the shard's own
+ * thread, which is good enough for one developer. */
+static void read_file(const struct shard_env *env, const struct asset *asset,
+                      struct site_response *response)
+{
+    char *path = mem_printf("%s/%s", env->web_root, asset->file), chunk[8192];
+    FILE *file = fopen(path, "re");
+    struct buf bytes = {0};
+    size_t size;
+
+    free(path);
+    if (!file) {
+        site_fail(response, 404, "no such file below --web-root");
+        return;
+    }
+    while ((size = fread(chunk, 1, sizeof(chunk), file)) > 0)
+        buf_add(&bytes, chunk, size);
+    fclose(file);
+    *response = (struct site_response){
+        .status = 200, .content_type = asset->content_type, .body = blob_take(&bytes)};
+    finish(response, 0);
+}
+
+/* --- heads --- */
+
+/* Is `origin` one that may read us? `is_any`: because all may. */
+static bool origin_is_allowed(const struct shard_env *env, struct str origin, bool *is_any)
+{
+    const char *at = env->origins;
+
+    *is_any = false;
+    while (*at) {
+        size_t size = strcspn(at, ",");
+        struct str one = str_trim((struct str){at, size});
+
+        if (str_eq(one, STR("*"))) return *is_any = true;
+        if (one.size && str_eq_nocase(one, origin)) return true;
+        at += size + (at[size] == ',');
+    }
+    return false;
+}
+
+static void write_cors(struct buf *head, const struct shard_env *env, struct str origin)
+{
+    bool is_any;
+
+    if (!*env->origins) return;
+    http_write_header(head, "Vary", STR("Origin"));
+    if (!origin.at || !origin_is_allowed(env, origin, &is_any)) return;
+    http_write_header(head, "Access-Control-Allow-Origin", is_any ? STR("*") : origin);
+    http_write_header(head, "Access-Control-Expose-Headers", STR("ETag, Retry-After"));
+}
+
+static void write_date(struct buf *head)
+{
+    time_t now = time(NULL);
+    char text[40];
+    struct tm tm;
+
+    gmtime_r(&now, &tm);
+    strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    http_write_header(head, "Date", str_of(text));
+}
+
+static void write_security(struct buf *head)
+{
+    http_write_header(
+        head, "Content-Security-Policy",
+        STR("default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+            "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'"));
+    http_write_header(head, "X-Content-Type-Options", STR("nosniff"));
+    http_write_header(head, "Referrer-Policy", STR("no-referrer"));
+}
+
+/* What of a request decides how its answer is dressed; it outlives the request's bytes. */
+struct dress {
+    bool is_head;
+    bool is_unchanged; /* If-None-Match names the answer's etag */
+    bool gzip;
+    struct str origin; /* .at NULL for none */
+};
+
+static void write_head(struct buf *head, const struct conn *c, const struct site_response *response,
+                       const struct dress *dress, const struct blob *body)
+{
+    char etag[32];
+
+    http_write_status(head, dress->is_unchanged ? 304 : response->status);
+    write_date(head);
+    if (body && !dress->is_unchanged) {
+        http_write_header(head, "Content-Type", str_of(response->content_type));
+        if (body == response->gzip) http_write_header(head, "Content-Encoding", STR("gzip"));
+    }
+    if (!dress->is_unchanged && response->status != 204)
+        http_write_header_int(head, "Content-Length", body ? (int64_t)body->size : 0);
+    if (response->etag[0]) {
+        snprintf(etag, sizeof(etag), "W/\"%s\"", response->etag);
+        http_write_header(head, "ETag", str_of(etag));
+        http_write_header(head, "Cache-Control", STR("no-cache"));
+        http_write_header(head, "Vary", STR("Accept-Encoding"));
+    } else
+        http_write_header(head, "Cache-Control", STR("no-store"));
+    if (response->retry_after_s)
+        http_write_header_int(head, "Retry-After", response->retry_after_s);
+    if (response->status == 405) http_write_header(head, "Allow", STR("GET, HEAD, OPTIONS"));
+    write_cors(head, c->shard->env, dress->origin);
+    write_security(head);
+    if (c->close_after) http_write_header(head, "Connection", STR("close"));
+    http_write_end(head);
+}
+
+/* Queues head and body. */
+static void respond(struct conn *c, const struct site_response *response, const struct dress *dress)
+{
+    struct blob *body = dress->gzip && response->gzip ? response->gzip : response->body;
+    struct buf head = {0};
+
+    stats_add(&c->shard->stats, STAT_http_requests, 1);
+    if (response->status >= 400) stats_add(&c->shard->stats, STAT_http_errors, 1);
+    write_head(&head, c, response, dress, body);
+    conn_reply(c, blob_take(&head));
+    if (body && body->size && !dress->is_head && !dress->is_unchanged)
+        conn_reply(c, blob_ref(body));
+    conn_answered(c);
+}
+
+/* RFC 9110 §13.1.2: weak comparison, so W/ makes no difference. */
+static bool etag_matches(struct str wanted, const char *etag)
+{
+    char quoted[32];
+    struct str needle;
+
+    if (!wanted.at || !etag[0]) return false;
+    if (str_eq(wanted, STR("*"))) return true;
+    snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
+    needle = str_of(quoted);
+    return memmem(wanted.at, wanted.size, needle.at, needle.size) != NULL;
+}
+
+static struct dress dress_of(const struct http_request *request)
+{
+    return (struct dress){.is_head = request->method == HTTP_HEAD,
+                          .gzip = http_accepts_encoding(&request->headers, "gzip"),
+                          .origin = http_header(&request->headers, "Origin")};
+}
+
+/* --- refusals --- */
+
+void site_refuse(struct conn *c, int status)
+{
+    struct site_response response = {0};
+    struct dress dress = {0};
+    const char *message = http_reason(status);
+
+    if (status == 431) message = "request head is longer than 8 KiB or has more than 64 fields";
+    if (status == 503) message = "too many connections; try again later";
+    if (status == 408) message = "no complete request came within 5 seconds";
+    if (status == 400) message = "not a well-formed HTTP/1.1 request";
+    c->close_after = c->is_answering = true;
+    site_fail(&response, status, message);
+    respond(c, &response, &dress);
+    response_deinit(&response);
+    conn_close(c, WS_CLOSE_NORMAL, STR(""));
+}
+
+static void fail(struct conn *c, const struct http_request *request, int status,
+                 const char *message)
+{
+    struct site_response response = {0};
+    struct dress dress = dress_of(request);
+
+    site_fail(&response, status, message);
+    respond(c, &response, &dress);
+    response_deinit(&response);
+}
+
+/* --- routes --- */
+
+static void serve_file(struct conn *c, const struct http_request *request, size_t index)
+{
+    const struct shard_env *env = c->shard->env;
+    struct dress dress = dress_of(request);
+    struct site_response fresh = {0};
+    const struct site_response *response = &env->files[index];
+
+    if (request->method == HTTP_POST) {
+        fail(c, request, 405, "this page is only read: GET or HEAD");
+        return;
+    }
+    if (*env->web_root) {
+        read_file(env, &assets[index], &fresh);
+        response = &fresh;
+    }
+    dress.is_unchanged =
+        etag_matches(http_header(&request->headers, "If-None-Match"), response->etag);
+    respond(c, response, &dress);
+    response_deinit(&fresh);
+}
+
+/* CORS preflight (Fetch §3.2), and a plain OPTIONS. */
+static void serve_options(struct conn *c, const struct http_request *request)
+{
+    const struct shard_env *env = c->shard->env;
+    struct str origin = http_header(&request->headers, "Origin");
+    struct buf head = {0};
+    bool is_any;
+
+    stats_add(&c->shard->stats, STAT_http_requests, 1);
+    http_write_status(&head, 204);
+    write_date(&head);
+    http_write_header(&head, "Allow", STR("GET, HEAD, OPTIONS"));
+    write_cors(&head, env, origin);
+    if (origin.at && origin_is_allowed(env, origin, &is_any)) {
+        http_write_header(&head, "Access-Control-Allow-Methods", STR("GET, HEAD, OPTIONS"));
+        http_write_header(&head, "Access-Control-Allow-Headers",
+                          STR("If-None-Match, Content-Type"));
+        http_write_header(&head, "Access-Control-Max-Age", STR("600"));
+    }
+    if (c->close_after) http_write_header(&head, "Connection", STR("close"));
+    http_write_end(&head);
+    conn_reply(c, blob_take(&head));
+    conn_answered(c);
+}
+
+static void serve_websocket(struct conn *c, const struct http_request *request)
+{
+    const struct shard_env *env = c->shard->env;
+    struct str origin = http_header(&request->headers, "Origin");
+    struct handshake handshake;
+    struct buf refusal = {0};
+    bool is_any;
+    int err;
+
+    if (!env->ws_enabled) {
+        fail(c, request, 404, "WebSocket is switched off on this server (WS_ENABLED)");
+        return;
+    }
+    if (*env->origins && origin.at && !origin_is_allowed(env, origin, &is_any)) {
+        fail(c, request, 403, "this Origin is not one of CORS_ALLOWED_ORIGINS");
+        return;
+    }
+    err = handshake_check(request, true, &handshake);
+    if (!err) {
+        conn_open(c, &handshake);
+        return;
+    }
+    stats_add(&c->shard->stats, STAT_http_requests, 1);
+    stats_add(&c->shard->stats, STAT_http_errors, 1);
+    handshake_write_refusal(&refusal, -err);
+    c->close_after = true;
+    conn_reply(c, blob_take(&refusal));
+    conn_answered(c);
+}
+
+/* --- questions for the floor above --- */
+
+/* Rides along with the request: what the answer's head needs, copied out of its bytes. */
+struct journey {
+    struct site_request request;
+    struct dress dress;
+    char *origin;        /* owned; NULL for none */
+    char *if_none_match; /* owned; NULL for none */
+};
+
+static char *copy_of(struct str text)
+{
+    return text.at ? mem_strndup(text.at, text.size) : NULL;
+}
+
+static void journey_free(struct journey *j)
+{
+    response_deinit(&j->request.response);
+    free(j->request.path);
+    free(j->request.query);
+    free(j->origin);
+    free(j->if_none_match);
+    free(j);
+}
+
+static void run_request(struct task *task)
+{
+    struct site_request *request = container_of(task, struct site_request, task);
+    const struct server_ops *ops = &request->shard->env->ops;
+
+    ops->on_request(ops->context, request);
+}
+
+/* Back on the shard. The connection may have gone meanwhile; its memory has not. */
+static void run_answer(struct task *task)
+{
+    struct site_request *request = container_of(task, struct site_request, task);
+    struct journey *j = container_of(request, struct journey, request);
+    struct conn *c = request->conn;
+
+    if (c->state == CONN_HTTP) {
+        j->dress.is_unchanged = request->response.status == 200 &&
+                                etag_matches(str_of(j->if_none_match), request->response.etag);
+        respond(c, &request->response, &j->dress);
+    }
+    conn_unref(c);
+    journey_free(j);
+}
+
+void site_answer(struct site_request *request)
+{
+    struct journey *j = container_of(request, struct journey, request);
+
+    request->task.run = run_answer;
+    if (loop_post(&request->shard->loop, &request->task)) return;
+    conn_unref(request->conn); /* the shard has ended: nobody else touches it */
+    journey_free(j);
+}
+
+static void note_address(const struct conn *c, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    int address_size = sizeof(address);
+
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &address_size) ||
+        uv_ip_name((struct sockaddr *)&address, text, size))
+        text[0] = '\0';
+}
+
+static void forward(struct conn *c, const struct http_request *request)
+{
+    struct journey *j = mem_zalloc(sizeof(*j));
+
+    j->request.method = request->method;
+    j->request.path = copy_of(request->path);
+    j->request.query = request->query.at ? copy_of(request->query) : mem_strdup("");
+    j->request.accepts_gzip = http_accepts_encoding(&request->headers, "gzip");
+    note_address(c, j->request.address, sizeof(j->request.address));
+    j->origin = copy_of(http_header(&request->headers, "Origin"));
+    j->if_none_match = copy_of(http_header(&request->headers, "If-None-Match"));
+    j->dress = dress_of(request);
+    j->dress.origin = str_of(j->origin);
+    j->request.conn = c;
+    j->request.shard = c->shard;
+    j->request.task.run = run_request;
+    c->refs++;
+    if (loop_post(c->shard->env->main_loop, &j->request.task)) return;
+    c->refs--;
+    journey_free(j);
+    fail(c, request, 503, "the server is stopping");
+}
+
+void site_serve(struct conn *c, const struct http_request *request)
+{
+    size_t index;
+
+    if (request->method == HTTP_OPTIONS)
+        serve_options(c, request);
+    else if (str_eq(request->path, STR("/ws/heatmap")))
+        serve_websocket(c, request);
+    else if (find_file(request->path, &index))
+        serve_file(c, request, index);
+    else
+        forward(c, request);
+}

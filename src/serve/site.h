@@ -1,0 +1,58 @@
+/* site.h - the HTTP side of a connection: files of the page, and questions for the floor above.
+ *
+ * A request for a file is answered on the shard's thread. Anything else becomes a site_request,
+ * which travels to the main loop and back with its answer. */
+#ifndef HEATCAST_SERVE_SITE_H
+#define HEATCAST_SERVE_SITE_H
+
+#include "base/blob.h"
+#include "io/loop.h"
+#include "wire/http.h"
+
+struct conn;
+struct shard;
+struct shard_env;
+
+/* What is sent back. `{0}` and a status is a valid start. */
+struct site_response {
+    int status;
+    const char *content_type; /* static text */
+    struct blob *body;        /* reference held; NULL for none */
+    struct blob *gzip;        /* the body compressed; reference held; NULL when it was not made */
+    char etag[20];            /* without quotes; "" for none */
+    unsigned retry_after_s;   /* Retry-After; 0 leaves it out */
+    const char *cache;        /* Cache-Control, static text; NULL: no-cache */
+};
+
+struct site_request {
+    enum http_method method; /* GET, HEAD or POST */
+    char *path;              /* owned; percent-encoded as it came */
+    char *query;             /* owned; "" for none */
+    char address[48];        /* the peer's, as text */
+    bool accepts_gzip;
+    struct site_response response;
+    struct conn *conn; /* kept alive, though maybe closed, until the answer is back */
+    struct shard *shard;
+    struct task task;
+};
+
+/* Makes etag and gzip for the response's body: costs time, so the thread that made the body calls
+ * it. Bodies below 1 KiB are not compressed. Any thread. */
+void site_finish(struct site_response *response, bool accepts_gzip);
+
+/* Fills a response with {"detail": message}. Any thread. */
+void site_fail(struct site_response *response, int status, const char *message);
+
+/* Sends request->response; takes the request. Main loop's thread. */
+void site_answer(struct site_request *request);
+
+/* The page's files, compressed and hashed once, for all shards. Before they start. */
+void site_load_files(struct shard_env *env);
+void site_free_files(struct shard_env *env);
+
+/* On the shard: answers or forwards a parsed request. */
+void site_serve(struct conn *conn, const struct http_request *request);
+/* Answers what could not be parsed or is refused, and closes after it. */
+void site_refuse(struct conn *conn, int status);
+
+#endif

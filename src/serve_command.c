@@ -1,0 +1,201 @@
+/* serve_command.c - `heatcast serve`: puts the floors together, runs them, takes them apart. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "commands.h"
+#include "engine.h"
+#include "feed/sim.h"
+#include "rest.h"
+
+struct app {
+    struct config config;
+    struct loop loop;
+    struct store *store;
+    struct store_symbol *symbols;
+    size_t symbol_count;
+    bool is_simulated;
+    struct sim *sim; /* NULL unless it is the feed */
+    struct engine *engine;
+    struct rest *rest;
+    struct server *server;
+    uv_signal_t interrupt, terminate;
+    char message[1024];
+};
+
+static int complain(const struct app *app)
+{
+    fprintf(stderr, "heatcast: %s\n", app->message);
+    return 1;
+}
+
+static void configure_log(const struct config *config)
+{
+    enum log_format format = strcmp(config->log_format, "text") == 0   ? LOG_TEXT
+                             : strcmp(config->log_format, "json") == 0 ? LOG_JSON
+                                                                       : LOG_AUTO;
+    enum log_level level = LOG_INFO;
+
+    if (log_level_parse(config->log_level, &level)) log_configure(level, format);
+}
+
+/* What the store knows before anybody asks. */
+static int look_at_store(struct app *app)
+{
+    const char *what = "cannot read the database";
+    struct store_conn *conn;
+    int err = store_conn_open(app->store, &conn);
+
+    if (err) {
+        snprintf(app->message, sizeof(app->message), "%s: %s", what, error_text(err));
+        return err;
+    }
+    if (strcmp(app->config.feed, "sim") == 0) {
+        err = sim_open(conn, app->config.sim_seed, &app->sim, app->message, sizeof(app->message));
+        if (err) goto out;
+    }
+    err = sim_is_in(conn, &app->is_simulated);
+    if (!err) err = store_symbols(conn, &app->symbols, &app->symbol_count);
+    if (err) snprintf(app->message, sizeof(app->message), "%s: %s", what, store_conn_error(conn));
+out:
+    store_conn_close(conn);
+    return err;
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct app *app = handle->data;
+
+    log_info("stopping", F_INT("signal", number));
+    uv_close((uv_handle_t *)&app->interrupt, NULL);
+    uv_close((uv_handle_t *)&app->terminate, NULL);
+    if (app->sim) sim_stop(app->sim);
+    engine_stop(app->engine);
+    rest_stop(app->rest);
+    server_stop(app->server);
+    store_close(app->store);
+    loop_close(&app->loop);
+}
+
+static void watch_signal(struct app *app, uv_signal_t *handle, int number)
+{
+    uv_signal_init(&app->loop.uv, handle);
+    handle->data = app;
+    uv_signal_start(handle, on_signal, number);
+}
+
+static void on_request(void *context, struct site_request *request)
+{
+    struct app *app = context;
+
+    rest_on_request(app->rest, request);
+}
+
+static void on_interest(void *context, uint32_t topic_id, bool has_subscribers, bool wants_deflate)
+{
+    struct app *app = context;
+
+    engine_on_interest(app->engine, topic_id, has_subscribers, wants_deflate);
+}
+
+static void announce(const struct app *app)
+{
+    const char *what = app->is_simulated ? "a SIMULATED market" : "stored data";
+
+    log_info("serving", F_STR("address", server_address(app->server)),
+             F_STR("feed", app->config.feed), F_INT("symbols", (int64_t)app->symbol_count),
+             F_STR("db", app->config.db));
+    printf("heatcast serves %s at http://%s/\n", what, server_address(app->server));
+    if (!app->symbol_count)
+        printf("There is no data yet: stop, `heatcast ingest --db %s FOLDER`, start again.\n",
+               app->config.db);
+    fflush(stdout);
+}
+
+static void run(struct app *app)
+{
+    signal(SIGPIPE, SIG_IGN);
+    watch_signal(app, &app->interrupt, SIGINT);
+    watch_signal(app, &app->terminate, SIGTERM);
+    engine_start(app->engine, app->server);
+    rest_start(app->rest, app->server);
+    if (app->sim)
+        sim_start(app->sim, app->store, &app->loop, app->config.sim_speed, engine_on_candles,
+                  app->engine);
+    if (server_start(app->server)) {
+        log_error("cannot start threads");
+        raise(SIGTERM);
+    } else
+        announce(app);
+    loop_run(&app->loop);
+    log_info("stopped");
+}
+
+static int open_and_run(struct app *app)
+{
+    const struct server_ops ops = {app, on_interest, on_request};
+    int err = look_at_store(app);
+
+    if (!err)
+        err = engine_new(&app->config, &app->loop, app->store, app->symbols, app->symbol_count,
+                         app->is_simulated, &app->engine, app->message, sizeof(app->message));
+    if (err) goto fail_store;
+    app->rest = rest_new(app->engine, &app->loop, app->store);
+    err = server_open(&app->config, &app->loop, &ops, &app->server, app->message,
+                      sizeof(app->message));
+    if (err) goto fail_server;
+    run(app);
+    loop_deinit(&app->loop); /* the last answers find their way home */
+    server_free(app->server);
+    rest_free(app->rest);
+    engine_free(app->engine);
+    return 0;
+
+fail_server:
+    rest_free(app->rest);
+    engine_free(app->engine);
+fail_store:
+    store_close(app->store);
+    loop_close(&app->loop);
+    loop_run(&app->loop);
+    loop_deinit(&app->loop);
+    return complain(app);
+}
+
+int serve_command(int argc, char **argv)
+{
+    struct app app = {0};
+    int word_count, status;
+
+    switch (config_load(&app.config, CMD_SERVE, "usage: heatcast serve [OPTION…]", argc, argv,
+                        &word_count)) {
+    case CONFIG_DONE:
+        return 0;
+    case CONFIG_ERROR:
+        return 2;
+    case CONFIG_RUN:
+        break;
+    }
+    if (word_count) {
+        fprintf(stderr, "heatcast: serve takes no words, but got '%s' (see --help)\n", argv[0]);
+        config_deinit(&app.config);
+        return 2;
+    }
+    configure_log(&app.config);
+    if (loop_init(&app.loop)) abort();
+    if (store_open(app.config.db, (unsigned)app.config.store_threads, &app.store, app.message,
+                   sizeof(app.message))) {
+        loop_close(&app.loop);
+        loop_run(&app.loop);
+        loop_deinit(&app.loop);
+        status = complain(&app);
+    } else
+        status = open_and_run(&app);
+    sim_free(app.sim);
+    free(app.symbols);
+    config_deinit(&app.config);
+    return status;
+}
