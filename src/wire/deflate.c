@@ -122,7 +122,7 @@ static enum inflate_result inflate_part(struct inflation *work, const void *byte
         if (err == Z_STREAM_END) {
             work->has_ended = stream->avail_in == 0;
             if (work->has_ended) return INFLATE_OK;
-            /* RFC 7692 §7.2.3.5: more follows a block marked final. inflateReset() would forget
+            /* RFC 7692 §7.2.3.4: more follows a block marked final. inflateReset() would forget
              * the window too, and the blocks of one message share theirs. */
             inflateResetKeep(stream);
         } else if (err != Z_OK && err != Z_BUF_ERROR) {
@@ -151,7 +151,7 @@ enum inflate_result inflate_message(struct inflater *inflater, const void *bytes
     assert(err == Z_OK && work.out_size_max >= before && work.out_size_max < SIZE_MAX);
     result = inflate_part(&work, bytes, size, Z_SYNC_FLUSH);
     /* RFC 7692 §7.2.2: append 00 00 ff ff, then decompress. What that does not complete was cut
-     * off. A sender that ends with a final block and forgets the byte 00 that §7.2.3.5 puts behind
+     * off. A sender that ends with a final block and forgets the byte 00 that §7.2.3.4 puts behind
      * it is understood all the same: nothing is missing. */
     if (result == INFLATE_OK && !work.has_ended) {
         result = inflate_part(&work, flush_tail, sizeof(flush_tail), Z_BLOCK);

@@ -37,12 +37,12 @@ void inflater_deinit(struct inflater *inflater);
 
 enum inflate_result {
     INFLATE_OK,
-    INFLATE_TOO_BIG,  /* more than `out_bytes_max`; no more than that was held */
+    INFLATE_TOO_BIG,  /* more than `out_bytes_max`: stopped there */
     INFLATE_BAD_DATA, /* not deflate, or cut off */
 };
 
 /* Appends the message that compressed to `bytes`. *out is unchanged unless INFLATE_OK. Messages of
- * several blocks marked final are read as one, RFC 7692 §7.2.3.5. */
+ * several blocks marked final are read as one, RFC 7692 §7.2.3.4. */
 enum inflate_result inflate_message(struct inflater *inflater, const void *bytes, size_t size,
                                     size_t out_bytes_max, struct buf *out) MUST_CHECK;
 

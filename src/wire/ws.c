@@ -160,8 +160,8 @@ static const char *length_fault(const struct ws *ws, uint64_t length)
     return NULL;
 }
 
-/* How many bytes a data message may have as it comes. Compression can add a little: by zlib's
- * deflateBound() an eighth at the worst settings, and a few bytes. */
+/* How many bytes a data message may have as it comes. Compression can make it longer: by less
+ * than a quarter and a few bytes, says zlib's deflateBound() at its worst settings. */
 static size_t wire_bytes_max(const struct ws *ws, bool is_compressed)
 {
     size_t max = ws->message_bytes_max;
@@ -186,7 +186,6 @@ static void begin_payload(struct ws *ws, uint64_t length)
     if (frame_is_control(ws) || frame_opcode(ws) == WS_CONTINUATION) return;
     ws->message_opcode = (uint8_t)frame_opcode(ws);
     ws->message_is_compressed = (ws->header[0] & FRAME_RSV1) != 0;
-    ws->utf8 = (struct utf8_state){0};
 }
 
 /* Each part of the header is judged as soon as it is there, again when more came: judging changes

@@ -28,8 +28,7 @@ enum ws_event_type {
     WS_EVENT_BINARY, /* payload: a whole message */
     WS_EVENT_PING,   /* payload: what the pong must carry */
     WS_EVENT_PONG,   /* payload: what it carried */
-    WS_EVENT_CLOSE,  /* the peer closes: code (WS_CLOSE_NO_STATUS if it gave none), payload: reason
-                      */
+    WS_EVENT_CLOSE,  /* the peer closes: code, or WS_CLOSE_NO_STATUS; payload: its reason */
     WS_EVENT_FAIL,   /* the peer broke the protocol: close with `code`; payload: our reason */
 };
 
@@ -48,7 +47,7 @@ struct ws {
     size_t message_bytes_max; /* of a message, after inflating */
     uint64_t payload_size;    /* of the frame being read */
     uint64_t payload_taken;   /* of that, what was seen */
-    struct utf8_state utf8;   /* of the unfinished text message */
+    struct utf8_state utf8;   /* of the unfinished text message; complete between messages */
     uint8_t header[FRAME_HEADER_BYTES_MAX];
     uint8_t header_size;    /* bytes of header collected */
     uint8_t role;           /* enum ws_role */

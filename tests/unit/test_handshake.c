@@ -307,7 +307,7 @@ TEST(the_first_offer_that_can_be_kept_is_taken)
 {
     /* RFC 7692 §7.1.3's fallback example, in its spirit */
     expect_agreed(OFFER("permessage-deflate; unknown, permessage-deflate; "
-                        "server_max_window_bits=10, permessage-deflate"),
+                        "server_max_window_bits=10, permessage-deflate; server_max_window_bits=11"),
                   AGREED "; server_max_window_bits=10");
     expect_agreed(OFFER("foo; bar=\"baz\" , permessage-deflate"), AGREED);
 }
@@ -316,7 +316,7 @@ TEST(offers_may_stand_in_several_fields)
 {
     expect_agreed(OFFER("foo") OFFER("permessage-deflate; x")
                       OFFER("permessage-deflate; server_max_window_bits=12")
-                          OFFER("permessage-deflate"),
+                          OFFER("permessage-deflate; server_max_window_bits=9"),
                   AGREED "; server_max_window_bits=12");
 }
 
