@@ -243,7 +243,9 @@ export class HeatStore {
    * @returns {{above: Cell[], below: Cell[]}}
    */
   largest(c, price, n) {
+    /** @type {Cell[]} */
     const above = [];
+    /** @type {Cell[]} */
     const below = [];
     for (let r = 0; r < this.rows; r++) {
       const cell = this.cell(c, r);

@@ -76,6 +76,7 @@ export class HeatmapWebSocket {
     this.wanted = false; /* between connect() and disconnect() */
     this.lastHeard = 0;
     this.polling = false;
+    this.pollAnswered = true;
     /** @type {Map<string, string>} symbol to the version seen last, so that a poll tells only news */
     this.seen = new Map();
     /** @type {Record<string, ReturnType<typeof setTimeout> | undefined>} at most one of each name */

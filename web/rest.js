@@ -10,7 +10,7 @@
  * @typedef {{time: number, levels: import('./heat-store.js').Level[]}} Column
  */
 
-/** Seconds of each interval the server knows. */
+/** @type {Record<string, number>} seconds of each interval the server knows */
 export const INTERVALS = {
   '5m': 300,
   '15m': 900,
@@ -96,7 +96,11 @@ async function get(path, query, signal) {
 
 /** @param {AbortSignal} [signal] @returns {Promise<SymbolInfo[]>} */
 export async function getSymbols(signal) {
-  return (await get('symbols', {}, signal)).symbols ?? [];
+  const symbols = (await get('symbols', {}, signal)).symbols ?? [];
+  return symbols.map((/** @type {SymbolInfo} */ info) => ({
+    ...info,
+    interval: info.interval === '24h' ? '1d' : info.interval,
+  }));
 }
 
 /** @param {AbortSignal} [signal] @returns {Promise<Health>} {} when it cannot be had */

@@ -163,7 +163,7 @@ export class HeatSession {
     const time = parseTime(timestamp);
     this.#bridge(store, store.floor(time));
     const column = this.#direct() ? store.setColumn(time, data.levels) : store.carry(time);
-    this.clock = time;
+    this.clock = Math.max(this.clock, time); /* history may be a moment ahead of the stream */
     if (column < 0) {
       this.#soon('load', () => this.#reload());
       return;

@@ -104,6 +104,17 @@ test('missed columns are asked for again', async (t) => {
   assert.equal(s.store.candle(148).close, 5, 'the stream is newer than the candle');
 });
 
+test('a snapshot a moment older than the history asks for nothing backwards', async (t) => {
+  const server = fakeServer();
+  const [s, seen] = session(t, server);
+  await s.load(BTC, '12h');
+  s.apply(snapshot(NOW - 300));
+  await sleep(60);
+  assert.equal(seen.stores, 1);
+  assert.ok(server.candlesAsked.length > 1);
+  for (const { start, end } of server.candlesAsked) assert.ok(start <= end);
+});
+
 test('what the server does not have is asked for once', async (t) => {
   const server = fakeServer({ missing: [NOW + 300] });
   const [s] = session(t, server);
