@@ -2,10 +2,17 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "heat/decimal.h"
 
-#define BUF_ADD_LITERAL(out, literal) buf_add(out, literal, sizeof(literal) - 1)
+/* Of constant size, so the compiler stores it in a move or two: a level is mostly this. */
+#define BUF_ADD_LITERAL(out, literal)                                                              \
+    do {                                                                                           \
+        buf_reserve(out, sizeof(literal) - 1);                                                     \
+        memcpy((out)->data + (out)->size, literal, sizeof(literal) - 1);                           \
+        (out)->size += sizeof(literal) - 1;                                                        \
+    } while (0)
 
 void snapshot_deinit(struct snapshot *snapshot)
 {
