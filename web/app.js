@@ -143,7 +143,7 @@ function defaultWindow({ interval }) {
  * @param {SymbolInfo} info
  */
 function updateInterval({ interval }) {
-  const speed = state.health.replay?.speed ?? 1;
+  const speed = state.health.replay?.speed ?? state.health.sim?.speed ?? 1;
   return speed > (INTERVALS[interval ?? ''] ?? INTERVALS['5m']) ? 0 : 1;
 }
 

@@ -5,7 +5,8 @@
 /**
  * @typedef {{symbol: string, price_bin_size?: number, interval?: string, start_time?: string,
  *   end_time?: string, last_price?: number}} SymbolInfo
- * @typedef {{feed?: string, simulated?: boolean, replay?: {speed?: number}, update_interval?: number,
+ * @typedef {{feed?: string, simulated?: boolean, replay?: {speed?: number},
+ *   sim?: {speed?: number}, update_interval?: number,
  *   version?: string}} Health
  * @typedef {{time: number, levels: import('./heat-store.js').Level[]}} Column
  */
