@@ -10,6 +10,7 @@ CC := gcc
 endif
 
 B := build/$(MODE)
+SUBMAKE := $(MAKE) --no-print-directory -j$(shell nproc)
 PACKAGES := libuv jansson libxxhash libzip libcrypto zlib duckdb
 FLAGS.release := -O2 -g
 FLAGS.debug   := -O0 -g
@@ -48,25 +49,25 @@ help: ## this list
 	@echo 'settings: MODE=release|debug|asan|tsan LISTEN=$(LISTEN) DATA=$(DATA) PREFIX=$(PREFIX)'
 
 build: setup ## build build/heatcast, after installing what a Debian machine lacks
-	@$(MAKE) --no-print-directory program
+	@$(SUBMAKE) program
 
 run: build ## serve the dumps under DATA=data as a replay, or a simulated market, on LISTEN=127.0.0.1:8000
 	@scripts/run "$(DATA)" "$(LISTEN)"
 
 test: setup-test ## every test: unit, reference vectors, CLI, HTTP, WebSocket, page
-	@$(MAKE) --no-print-directory program unit-tests
+	@$(SUBMAKE) program unit-tests
 	@scripts/test
 
 asan: setup-test ## the same tests under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory MODE=asan program unit-tests
+	@$(SUBMAKE) MODE=asan program unit-tests
 	@MODE=asan scripts/test
 
 tsan: setup-test ## the same tests under ThreadSanitizer
-	@$(MAKE) --no-print-directory MODE=tsan program unit-tests
+	@$(SUBMAKE) MODE=tsan program unit-tests
 	@MODE=tsan scripts/test
 
 bench-engine: build ## candles per second of the heatmap engine, against walking all groups
-	@$(MAKE) --no-print-directory $B/bench/engine && $B/bench/engine
+	@$(SUBMAKE) $B/bench/engine && $B/bench/engine
 
 lint: setup-test floors ## formatting, both compilers' warnings, JavaScript and shell syntax
 	@scripts/lint
@@ -78,7 +79,7 @@ format: setup-test ## apply clang-format
 	clang-format -i $(C_FILES)
 
 install: build ## install to PREFIX=/usr/local
-	@$(MAKE) --no-print-directory $B/heatcast-install
+	@$(SUBMAKE) $B/heatcast-install
 	install -D -m 755 $B/heatcast-install "$(DESTDIR)$(PREFIX)/bin/heatcast"
 ifneq ($(DUCKDB_LIBRARY),)
 	install -D -m 644 $(DUCKDB_LIBRARY)/libduckdb.so "$(DESTDIR)$(PREFIX)/lib/heatcast/libduckdb.so"
