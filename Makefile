@@ -69,6 +69,9 @@ tsan: setup-test ## the same tests under ThreadSanitizer
 bench-engine: build ## candles per second of the heatmap engine, against walking all groups
 	@$(SUBMAKE) $B/bench/engine && $B/bench/engine
 
+bench-broadcast: build ## 1000 clients of one server: spread, CPU per message, memory
+	@$(SUBMAKE) $B/bench/broadcast && $B/bench/broadcast $B/heatcast $(CLIENTS) $(SECONDS)
+
 lint: setup-test floors ## formatting, both compilers' warnings, JavaScript and shell syntax
 	@scripts/lint
 
@@ -126,4 +129,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(BENCHES:=.d)
 
-.PHONY: help build run test asan tsan bench-engine lint floors format install clean setup setup-test program unit-tests
+.PHONY: help build run test asan tsan bench-engine bench-broadcast lint floors format install clean setup setup-test program unit-tests
