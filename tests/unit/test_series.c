@@ -124,6 +124,19 @@ TEST(interest_without_a_candle_is_what_the_next_is_reckoned_from)
     free(b.rows);
 }
 
+TEST(a_change_where_no_candle_was_is_nobodys)
+{
+    struct candle candles[] = {still(0, 5 * M, 1), still(10 * M, 5 * M, 1),
+                               still(15 * M, 5 * M, 1)};
+    struct oi_point points[] = {{0, 1000000}, {5 * M, 9000000}, {15 * M, 9500000}};
+    struct build b = {0};
+
+    build(&b, 5 * M, candles, 3, points, 3);
+    assert_true(b.rows[1].oi_delta == 0);
+    assert_true(b.rows[2].oi_delta == 0.5);
+    free(b.rows);
+}
+
 TEST(equal_means_change_nothing_at_all)
 {
     /* A third more or less: 10/3 against 20/6, neither of them a double. */
