@@ -337,6 +337,12 @@ static int parse_epoch(struct str text, int64_t *value, bool *is_us)
     return number >= TIME_MIN_MS && number < TIME_LIMIT_MS ? 0 : ERR_RANGE;
 }
 
+static int bad_columns(struct dump *d, const struct row *row, int expected)
+{
+    return bad_row(d, "%zu column%s instead of %d", row->cell_count, row->cell_count > 1 ? "s" : "",
+                   expected);
+}
+
 /* --- klines --- */
 
 static int flush_candles(struct dump *d)
@@ -455,8 +461,7 @@ static int take_kline(struct dump *d, const struct row *row)
     bool is_bad;
     int err;
 
-    if (row->cell_count != KLINE_COLUMNS)
-        return bad_row(d, "%zu columns instead of %d", row->cell_count, KLINE_COLUMNS);
+    if (row->cell_count != KLINE_COLUMNS) return bad_columns(d, row, KLINE_COLUMNS);
     err = parse_times(d, row, &c, &is_bad);
     if (err || is_bad) return err;
     err = parse_values(d, row, &c, &is_bad);
@@ -534,8 +539,7 @@ static int take_metric(struct dump *d, const struct row *row)
     struct str symbol = row->cells[SYMBOL];
     int err;
 
-    if (row->cell_count != METRIC_COLUMNS)
-        return bad_row(d, "%zu columns instead of %d", row->cell_count, METRIC_COLUMNS);
+    if (row->cell_count != METRIC_COLUMNS) return bad_columns(d, row, METRIC_COLUMNS);
     err = parse_create_time(row->cells[CREATE_TIME], &point.time_ms);
     if (err == ERR_SYNTAX)
         return bad_row(d, "create_time '%s' is not a time", show(row->cells[CREATE_TIME]).text);
