@@ -13,6 +13,7 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", serve_command, "serve live heatmaps over WebSocket and REST"},
+    {"ingest", ingest_command, "load Binance dump files into the DuckDB file"},
 };
 
 static int print_usage(FILE *out)
