@@ -43,6 +43,7 @@ export class HeatChart {
         secondsVisible: false,
         minBarSpacing: 1, /* narrower, the bitmap would lose columns */
         rightOffset: 3,
+        fixLeftEdge: true,
       },
       kineticScroll: { touch: !reduced, mouse: false },
       localization: { locale: 'en-GB' },
