@@ -30,6 +30,11 @@
 /* Between two SLOW_CONSUMER warnings to one client. */
 #define LIMIT_SLOW_WARNING_MS 10000
 
+/* A WebSocket that ends before this is a short life; so many of them from one address within a
+ * minute, and the next one is told that its connection is unstable. */
+#define LIMIT_SHORT_LIFE_MS 10000
+#define LIMIT_SHORT_LIVES   5
+
 /* One REST answer: levels over all its snapshots (about 50 bytes of JSON each) and rows of
  * candles. More is refused with 422 before anything is computed for nobody. */
 #define LIMIT_ANSWER_LEVELS    2000000

@@ -32,8 +32,7 @@
     X(errors_sent, COUNTER, "error messages sent to WebSocket clients")                            \
     X(bytes_received, COUNTER, "bytes read from sockets")                                          \
     X(bytes_sent, COUNTER, "bytes written to sockets")                                             \
-    X(publications, COUNTER, "publications delivered to a shard's subscribers")                    \
-    X(fanout_us, COUNTER, "microseconds spent between a publication's arrival and its last write")
+    X(publications, COUNTER, "publications delivered to a shard's subscribers")
 
 enum counter {
 #define X(name, kind, help) STAT_##name,

@@ -8,6 +8,8 @@
 #include "serve/conn.h"
 #include "serve/protocol.h"
 
+/* It has come: told if its address keeps reconnecting. */
+void client_enter(struct conn *conn);
 /* A whole text message has come. */
 void client_message(struct conn *conn, struct str text);
 /* It goes: leaves every topic. */

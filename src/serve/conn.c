@@ -405,6 +405,16 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 
 /* --- beginning --- */
 
+void conn_address(const struct conn *c, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    int address_size = sizeof(address);
+
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &address_size) ||
+        uv_ip_name((struct sockaddr *)&address, text, size))
+        text[0] = '\0';
+}
+
 static void set_socket_options(struct conn *c)
 {
     int lowat = NOTSENT_LOWAT_BYTES, dead_ms = LIMIT_DEAD_MS;
@@ -467,4 +477,5 @@ void conn_open(struct conn *c, const struct handshake *handshake)
     c->is_answering = false;
     move(c, CONN_OPEN);
     count(c, STAT_websockets_opened, 1);
+    client_enter(c);
 }

@@ -74,6 +74,9 @@ void conn_answered(struct conn *conn);
 /* HTTP: switches to WebSocket; the 101 is queued. */
 void conn_open(struct conn *conn, const struct handshake *handshake);
 
+/* The peer's address as text, "" when it is gone. */
+void conn_address(const struct conn *conn, char *text, size_t size);
+
 /* Ends politely: a WebSocket with a close frame, then FIN. */
 void conn_close(struct conn *conn, unsigned code, struct str reason);
 /* Ends now. */

@@ -132,6 +132,16 @@ void protocol_write_slow_consumer(struct buf *out, uint32_t dropped)
         dropped, dropped);
 }
 
+void protocol_write_unstable(struct buf *out, uint32_t short_lives)
+{
+    buf_printf(
+        out,
+        "{\"type\":\"warning\",\"code\":\"CONNECTION_UNSTABLE\",\"message\":\"%u connections "
+        "from your address ended within seconds lately; wait longer before you reconnect, or "
+        "look for what cuts them.\"}",
+        short_lives);
+}
+
 void protocol_write_pong(struct buf *out, int64_t now_ms)
 {
     buf_add_text(out, "{\"type\":\"pong\",\"timestamp\":\"");

@@ -28,6 +28,7 @@ void protocol_request_deinit(struct request *request);
 /* The codes of PROTOCOL section 1. */
 void protocol_write_error(struct buf *out, const char *code, struct str message);
 void protocol_write_slow_consumer(struct buf *out, uint32_t dropped);
+void protocol_write_unstable(struct buf *out, uint32_t short_lives);
 void protocol_write_pong(struct buf *out, int64_t now_ms);
 /* The acknowledgement of a request that had an id. `symbols` are those that took effect, an array
  * of `count` names; `interval_s` is a subscription's. */

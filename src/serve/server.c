@@ -22,7 +22,7 @@ struct server {
     struct shard_env env;
     struct shard **shards; /* owned array of owned shards */
     size_t shard_count;
-    size_t started_count; /* those whose thread runs */
+    size_t started_count;  /* those whose thread runs */
     struct wanted *wanted; /* owned array, by topic id */
     size_t wanted_count;
     char address[80];
@@ -150,7 +150,7 @@ static int explain(int err, const char *listen, char *message, size_t message_si
 }
 
 int server_open(const struct config *config, struct loop *main_loop, const struct server_ops *ops,
-                 struct server **out, char *message, size_t message_size)
+                struct server **out, char *message, size_t message_size)
 {
     struct sockaddr_storage address = {0};
     struct server *server;
@@ -364,7 +364,8 @@ void server_count_subscribers(struct server *server,
 /* One that was never started is run here, until its handles are closed. */
 void server_stop(struct server *server)
 {
-    for (size_t i = 0; i < server->shard_count; i++) shard_stop(server->shards[i]);
+    for (size_t i = 0; i < server->shard_count; i++)
+        shard_stop(server->shards[i]);
     for (size_t i = 0; i < server->shard_count; i++) {
         if (i < server->started_count)
             uv_thread_join(&server->shards[i]->thread);

@@ -27,7 +27,7 @@ struct server_ops {
 /* Opens the listeners; nothing is accepted before server_start(). On trouble writes a sentence into
  * message. */
 int server_open(const struct config *config, struct loop *main_loop, const struct server_ops *ops,
-                 struct server **server, char *message, size_t message_size) MUST_CHECK;
+                struct server **server, char *message, size_t message_size) MUST_CHECK;
 /* Starts the shards' threads. */
 int server_start(struct server *server) MUST_CHECK;
 /* "127.0.0.1:8000": where it listens, the port resolved when 0 was asked for. */

@@ -8,6 +8,7 @@
 
 #include "serve/conn.h"
 #include "serve/hub.h"
+#include "serve/restless.h"
 #include "serve/server.h"
 
 /* What all shards know; set before they start, read-only but for the atomic. */
@@ -24,6 +25,7 @@ struct shard_env {
     struct server *server;
     struct site_response *files; /* owned; one for each of assets[] */
     _Atomic int64_t connection_count;
+    struct restless restless;
 };
 
 struct shard {

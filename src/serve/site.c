@@ -426,16 +426,6 @@ void site_answer(struct site_request *request)
     journey_free(j);
 }
 
-static void note_address(const struct conn *c, char *text, size_t size)
-{
-    struct sockaddr_storage address;
-    int address_size = sizeof(address);
-
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &address_size) ||
-        uv_ip_name((struct sockaddr *)&address, text, size))
-        text[0] = '\0';
-}
-
 static void forward(struct conn *c, const struct http_request *request)
 {
     struct journey *j = mem_zalloc(sizeof(*j));
@@ -444,7 +434,7 @@ static void forward(struct conn *c, const struct http_request *request)
     j->request.path = copy_of(request->path);
     j->request.query = request->query.at ? copy_of(request->query) : mem_strdup("");
     j->request.accepts_gzip = http_accepts_encoding(&request->headers, "gzip");
-    note_address(c, j->request.address, sizeof(j->request.address));
+    conn_address(c, j->request.address, sizeof(j->request.address));
     j->origin = copy_of(http_header(&request->headers, "Origin"));
     j->if_none_match = copy_of(http_header(&request->headers, "If-None-Match"));
     j->dress = dress_of(request);

@@ -1,0 +1,25 @@
+/* restless.h - addresses whose WebSockets keep coming and going: PROTOCOL's CONNECTION_UNSTABLE.
+ *
+ * A small table that all shards share, since a client that reconnects lands on any of them. A place
+ * belongs to all addresses of one hash: a false alarm is one warning too many, and memory is
+ * bounded whoever connects. Lock-free; looked at once per WebSocket, never per message. */
+#ifndef HEATCAST_SERVE_RESTLESS_H
+#define HEATCAST_SERVE_RESTLESS_H
+
+#include <stdatomic.h>
+
+#include "base/base.h"
+
+enum { RESTLESS_PLACES = 1024 };
+
+/* `{0}` is a valid start. */
+struct restless {
+    _Atomic uint64_t places[RESTLESS_PLACES]; /* minute << 32 | short lives in it */
+};
+
+/* A WebSocket of `address` ended after so short a life that it counts. */
+void restless_note(struct restless *restless, const char *address, int64_t now_ms);
+/* How many such there were lately (this minute, or the last one if it is younger). */
+uint32_t restless_count(struct restless *restless, const char *address, int64_t now_ms);
+
+#endif
