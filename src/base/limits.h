@@ -30,7 +30,7 @@
 /* Between two SLOW_CONSUMER warnings to one client. */
 #define LIMIT_SLOW_WARNING_MS 10000
 
-/* A WebSocket that ends before this is a short life; so many of them from one address within a
+/* A WebSocket that is cut before this is a short life; so many of them from one address within a
  * minute, and the next one is told that its connection is unstable. */
 #define LIMIT_SHORT_LIFE_MS 10000
 #define LIMIT_SHORT_LIVES   5

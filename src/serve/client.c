@@ -100,9 +100,9 @@ static void note_short_life(struct conn *c)
     if (*address) restless_note(&c->shard->env->restless, address, now_ms);
 }
 
-void client_leave(struct conn *c)
+void client_leave(struct conn *c, bool was_cut)
 {
-    note_short_life(c);
+    if (was_cut) note_short_life(c);
     for (size_t i = 0; i < c->subscription_count; i++)
         leave(c, c->subscriptions[i]);
 }

@@ -12,8 +12,9 @@
 void client_enter(struct conn *conn);
 /* A whole text message has come. */
 void client_message(struct conn *conn, struct str text);
-/* It goes: leaves every topic. */
-void client_leave(struct conn *conn);
+/* It goes: leaves every topic. `was_cut`: without a close handshake, which counts against its
+ * address when it came only seconds ago. */
+void client_leave(struct conn *conn, bool was_cut);
 /* hub.on_mark: a subscription has a version to send. */
 void client_on_mark(struct subscription *sub);
 

@@ -36,7 +36,7 @@ static void move(struct conn *c, enum conn_state state)
 {
     assert(allowed_moves[c->state] & BIT(state));
     if (c->state == CONN_OPEN) {
-        client_leave(c);
+        client_leave(c, state == CONN_CLOSED);
         set_slow(c, false);
         count(c, STAT_websockets, -1);
     }

@@ -137,7 +137,7 @@ void protocol_write_unstable(struct buf *out, uint32_t short_lives)
     buf_printf(
         out,
         "{\"type\":\"warning\",\"code\":\"CONNECTION_UNSTABLE\",\"message\":\"%u connections "
-        "from your address ended within seconds lately; wait longer before you reconnect, or "
+        "from your address were cut within seconds lately; wait longer before you reconnect, or "
         "look for what cuts them.\"}",
         short_lives);
 }

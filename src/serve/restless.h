@@ -1,4 +1,4 @@
-/* restless.h - addresses whose WebSockets keep coming and going: PROTOCOL's CONNECTION_UNSTABLE.
+/* restless.h - addresses whose WebSockets keep being cut: the protocol's CONNECTION_UNSTABLE.
  *
  * A small table that all shards share, since a client that reconnects lands on any of them. A place
  * belongs to all addresses of one hash: a false alarm is one warning too many, and memory is
@@ -17,7 +17,7 @@ struct restless {
     _Atomic uint64_t places[RESTLESS_PLACES]; /* minute << 32 | short lives in it */
 };
 
-/* A WebSocket of `address` ended after so short a life that it counts. */
+/* A WebSocket of `address` was cut after so short a life that it counts. */
 void restless_note(struct restless *restless, const char *address, int64_t now_ms);
 /* How many such there were lately (this minute, or the last one if it is younger). */
 uint32_t restless_count(struct restless *restless, const char *address, int64_t now_ms);
