@@ -106,7 +106,8 @@ async function boot() {
  * @param {string} window
  */
 function choose(symbol, window) {
-  const info = state.symbols.find((s) => s.symbol === symbol) ?? state.symbols[0];
+  const shown = state.symbols.filter(hasCandles);
+  const info = shown.find((s) => s.symbol === symbol) ?? shown[0] ?? state.symbols[0];
   if (!(window in WINDOWS)) window = defaultWindow(info);
   if (info.symbol !== state.symbol) {
     if (state.symbol) client.unsubscribe([state.symbol]);
@@ -123,6 +124,14 @@ function choose(symbol, window) {
   }
   history.replaceState(null, '', `#symbol=${info.symbol}&window=${window}`);
   load(info);
+}
+
+/**
+ * Open interest without candles gives no heatmap. A server that does not tell is believed to have.
+ * @param {SymbolInfo} info
+ */
+function hasCandles(info) {
+  return info.interval !== undefined || state.symbols.every(({ interval }) => interval === undefined);
 }
 
 /** @param {SymbolInfo} info */
@@ -170,9 +179,8 @@ function showStore(store) {
 
 /** @param {any} error */
 function showLoadError(error) {
-  const again = () => load(session.info);
-  showMessage('History cannot be loaded', `${error.message}. Trying again every few seconds.`, again);
-  state.retry = setTimeout(again, RETRY_MS);
+  showMessage('History cannot be loaded', `${error.message}. Trying again every few seconds.`, boot);
+  state.retry = setTimeout(boot, RETRY_MS); /* what is stored may have changed: from the start */
 }
 
 /* Painting: however much came in, once per frame, and not at all while nobody looks. */
@@ -366,7 +374,14 @@ function hideMessage() {
 }
 
 function fillSelectors() {
-  view.symbol.replaceChildren(...state.symbols.map(({ symbol }) => new Option(symbol, symbol)));
+  view.symbol.replaceChildren(
+    ...state.symbols.map((info) => {
+      const option = new Option(info.symbol, info.symbol);
+      option.disabled = !hasCandles(info);
+      if (option.disabled) option.title = 'no candles are stored';
+      return option;
+    }),
+  );
   view.symbol.hidden = view.windows.hidden = false;
   view.windows.replaceChildren(
     ...Object.keys(WINDOWS).map((name) => {

@@ -237,7 +237,7 @@ test('another window is shown', async () => {
 });
 
 test('another symbol is shown, live', async (t) => {
-  const symbols = await page.locator('#symbol option').allInnerTexts();
+  const symbols = await page.locator('#symbol option:enabled').evaluateAll((all) => all.map(({ value }) => value));
   if (symbols.length < 2) return t.skip('the server has one symbol');
   await page.locator('#symbol').selectOption(symbols[1]);
   await chartShown();
