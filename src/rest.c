@@ -57,9 +57,11 @@ static void answer_health(struct rest *rest, struct site_request *request)
     buf_add_double(&out, config->ws_update_interval);
     buf_add_text(&out, ",\"uptime_seconds\":");
     buf_add_int(&out, (clock_monotonic_us() - rest->started_us) / 1000000);
-    if (strcmp(config->feed, "replay") == 0) {
-        buf_add_text(&out, ",\"replay\":{\"speed\":");
-        buf_add_double(&out, config->replay_speed);
+    if (strcmp(config->feed, "none") != 0) {
+        bool is_replay = strcmp(config->feed, "replay") == 0;
+
+        buf_printf(&out, ",\"%s\":{\"speed\":", config->feed);
+        buf_add_double(&out, is_replay ? config->replay_speed : config->sim_speed);
         buf_add_char(&out, '}');
     }
     buf_add_char(&out, '}');
@@ -77,7 +79,9 @@ static void answer_ready(struct rest *rest, struct site_request *request)
 
 static const char *step_name(int64_t step_ms, char text[16])
 {
-    if (step_ms % 3600000 == 0)
+    if (step_ms % 86400000 == 0)
+        snprintf(text, 16, "%dd", (int)(step_ms / 86400000));
+    else if (step_ms % 3600000 == 0)
         snprintf(text, 16, "%dh", (int)(step_ms / 3600000));
     else
         snprintf(text, 16, "%dm", (int)(step_ms / 60000));
