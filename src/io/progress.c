@@ -28,13 +28,14 @@ static int terminal_width(FILE *out)
 void progress_draw(struct progress *progress, double fraction, const char *text)
 {
     int64_t now_us = clock_monotonic_us();
-    int filled = (int)(fraction * BAR_WIDTH), room;
+    int filled, room;
     char bar[BAR_WIDTH + 1];
 
     if (!progress->out || now_us < progress->due_us) return;
     progress->due_us = now_us + DRAW_EVERY_US;
     progress->is_drawn = true;
-    filled = MAX(0, MIN(filled, BAR_WIDTH));
+    fraction = MAX(0.0, MIN(fraction, 1.0)); /* archives can claim what they like */
+    filled = (int)(fraction * BAR_WIDTH);
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', (size_t)filled);
     bar[BAR_WIDTH] = '\0';

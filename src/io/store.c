@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -112,7 +113,20 @@ static int say_unopened(struct message *message, const char *path, const char *t
                text);
 }
 
-/* What DuckDB would say less clearly. *is_there tells whether the file exists. */
+/* DuckDB opens other kinds of files too: a CSV file, as a view in a database that is forgotten. */
+static bool has_other_content(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char start[12] = "";
+    bool is_other;
+
+    if (fd < 0) return false; /* DuckDB will say why */
+    is_other = read(fd, start, sizeof(start)) != sizeof(start) || memcmp(start + 8, "DUCK", 4) != 0;
+    close(fd);
+    return is_other;
+}
+
+/* What DuckDB would say less clearly, or not at all. *is_there tells whether the file exists. */
 static int check_path(const char *path, bool *is_there, struct message *message)
 {
     char *folder = mem_strdup(path), *slash = strrchr(folder, '/');
@@ -131,6 +145,12 @@ static int check_path(const char *path, bool *is_there, struct message *message)
         err = say(message, ERR_DATABASE, "%s is a folder: name a file with --db", path);
     else if (*is_there && !S_ISREG(st.st_mode))
         err = say(message, ERR_DATABASE, "%s is not a regular file: name another with --db", path);
+    else if (*is_there && has_other_content(path))
+        err = say(message, ERR_DATABASE,
+                  "%s is not a DuckDB file: name another file with --db, or move this one away",
+                  path);
+    else if (strchr(path, '?')) /* DuckDB takes what follows for options */
+        err = say(message, ERR_DATABASE, "%s cannot be a DuckDB file: its name has a ?", path);
     else if (stat(parent, &st) != 0 || !S_ISDIR(st.st_mode))
         err = say(message, ERR_DATABASE,
                   "%s cannot be made: the folder %s does not exist or may not be entered; make it "

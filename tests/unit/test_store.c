@@ -783,6 +783,12 @@ TEST(what_is_no_file_of_ours_is_refused_with_a_reason)
     write_file(path, "", 0);
     expect_refused(ERR_DATABASE, "is not a DuckDB file");
     unlink(path);
+    strcat(path, ".csv"); /* that DuckDB itself would open, as a view */
+    write_file(path, text, sizeof(text));
+    expect_refused(ERR_DATABASE, "is not a DuckDB file");
+    strcat(path, "?threads=9");
+    expect_refused(ERR_DATABASE, "its name has a ?");
+    *strstr(path, ".csv") = '\0';
     assert_int_equal(mkdir(path, 0755), 0);
     expect_refused(ERR_DATABASE, "is a folder");
     rmdir(path);

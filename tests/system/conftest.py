@@ -1,0 +1,91 @@
+"""What every system test stands on: the program, the market data, and a way to run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from server import FAST, Server, ingest  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def heatcast():
+    """The program under test; HEATCAST names another than build/heatcast."""
+    path = Path(os.environ.get("HEATCAST", ROOT / "build" / "heatcast")).absolute()
+    assert path.exists(), f"{path} is not built: run make"
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of real market data; tests that need it are skipped where it is missing."""
+    folder = Path(os.environ.get("HEATCAST_TEST_DATA", ROOT / ".." / "shared" / "data")).resolve()
+    if not (folder / "BTCUSDT" / "klines").is_dir():
+        pytest.skip(f"NO MARKET DATA in {folder}: set HEATCAST_TEST_DATA")
+    return folder
+
+
+@pytest.fixture
+def run(heatcast, tmp_path):
+    """run("ingest", …) in tmp_path, to its end: .returncode, .stdout and .stderr as text."""
+
+    def run_heatcast(*words, **options):
+        options = {"cwd": tmp_path, "timeout": 300, "capture_output": True, "text": True, **options}
+        return subprocess.run([heatcast, *map(str, words)], check=False, **options)
+
+    return run_heatcast
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts servers for one test: serve(FLAG…, db=…, SETTING=…)."""
+    started = []
+
+    def start(*flags, db=tmp_path / "test.duckdb", **env):
+        started.append(Server(*flags, db=db, **env))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.returncode is None:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def sim(tmp_path_factory):
+    """A simulated market that moves ten times a second and is published four times; for tests that
+    leave no trace in it."""
+    server = Server(*FAST, db=tmp_path_factory.mktemp("sim") / "sim.duckdb")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def real_db(data, tmp_path_factory):
+    """The real data in a DuckDB file; only to be read."""
+    db = tmp_path_factory.mktemp("real") / "real.duckdb"
+    ingest(db, *sorted(data.glob("*/klines")), *sorted(data.glob("*/metrics")))
+    return db
+
+
+@pytest.fixture(scope="session")
+def real(real_db):
+    """A server of the real data as it is."""
+    server = Server(db=real_db)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def oracle(data):
+    """The folder of reference answers."""
+    folder = data.parent / "oracle"
+    if not folder.is_dir():
+        pytest.skip(f"NO REFERENCE ANSWERS in {folder}: nothing was compared with them")
+    return folder
