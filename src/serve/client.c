@@ -78,26 +78,21 @@ static void leave(struct conn *c, struct subscription *sub)
 
 void client_enter(struct conn *c)
 {
-    char address[48];
+    struct restless *restless = &c->shard->env->restless;
+    uint32_t short_lives = restless_count(restless, c->address, shard_now_ms(c->shard));
     struct buf text = {0};
-    uint32_t short_lives;
 
-    conn_address(c, address, sizeof(address));
-    short_lives = restless_count(&c->shard->env->restless, address, shard_now_ms(c->shard));
     if (short_lives < LIMIT_SHORT_LIVES) return;
     protocol_write_unstable(&text, short_lives);
     conn_send_text(c, &text);
 }
 
-/* Its address is asked for now, while the socket is open. */
 static void note_short_life(struct conn *c)
 {
     int64_t now_ms = shard_now_ms(c->shard);
-    char address[48];
 
-    if (now_ms - c->since_ms >= LIMIT_SHORT_LIFE_MS) return;
-    conn_address(c, address, sizeof(address));
-    if (*address) restless_note(&c->shard->env->restless, address, now_ms);
+    if (now_ms - c->since_ms >= LIMIT_SHORT_LIFE_MS || !*c->address) return;
+    restless_note(&c->shard->env->restless, c->address, now_ms);
 }
 
 void client_leave(struct conn *c, bool was_cut)

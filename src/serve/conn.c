@@ -59,6 +59,13 @@ void conn_unref(struct conn *c)
     free(c);
 }
 
+static void give_place_back(struct conn *c)
+{
+    if (!c->has_place) return;
+    c->has_place = false;
+    atomic_fetch_sub_explicit(&c->shard->env->connection_count, 1, memory_order_relaxed);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct conn *c = container_of(handle, struct conn, tcp);
@@ -75,7 +82,7 @@ void conn_destroy(struct conn *c)
     list_remove(&c->in_flush);
     list_remove(&c->in_blocked);
     count(c, STAT_connections, -1);
-    atomic_fetch_sub_explicit(&c->shard->env->connection_count, 1, memory_order_relaxed);
+    give_place_back(c);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -288,6 +295,13 @@ void conn_check_deadlines(struct conn *c, int64_t now_ms)
 
 /* --- reading --- */
 
+/* Answers to the many messages of one segment go out between them: only a client that does not read
+ * lets them pile up. */
+static void flush_replies(struct conn *c)
+{
+    if (c->outbox.reply_count >= LIMIT_REPLIES_QUEUED / 2) conn_flush(c);
+}
+
 /* WebSocket: every event, until one of them ends the conversation. */
 static void receive_ws(struct conn *c, uint8_t *bytes, size_t size)
 {
@@ -318,6 +332,7 @@ static void receive_ws(struct conn *c, uint8_t *bytes, size_t size)
             conn_close(c, event.code, event.payload);
             break;
         }
+        flush_replies(c);
     }
 }
 
@@ -405,14 +420,15 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 
 /* --- beginning --- */
 
-void conn_address(const struct conn *c, char *text, size_t size)
+/* Now, since a socket that was reset does not tell any more. */
+static void note_address(struct conn *c)
 {
     struct sockaddr_storage address;
-    int address_size = sizeof(address);
+    int size = sizeof(address);
 
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &address_size) ||
-        uv_ip_name((struct sockaddr *)&address, text, size))
-        text[0] = '\0';
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &size) ||
+        uv_ip_name((struct sockaddr *)&address, c->address, sizeof(c->address)))
+        c->address[0] = '\0';
 }
 
 static void set_socket_options(struct conn *c)
@@ -442,6 +458,7 @@ void conn_accept(struct shard *shard)
     count(c, STAT_connections, 1);
     count(c, STAT_connections_accepted, 1);
     others = atomic_fetch_add_explicit(&shard->env->connection_count, 1, memory_order_relaxed);
+    c->has_place = true;
     uv_tcp_init(&shard->loop.uv, &c->tcp);
     if (uv_accept((uv_stream_t *)&shard->listener, (uv_stream_t *)&c->tcp) ||
         uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read)) {
@@ -449,8 +466,10 @@ void conn_accept(struct shard *shard)
         return;
     }
     set_socket_options(c);
+    note_address(c);
     if (others >= shard->env->connections_max) {
         count(c, STAT_connections_refused, 1);
+        give_place_back(c); /* who lingers before the door keeps nobody out */
         site_refuse(c, 503);
     }
 }

@@ -25,6 +25,7 @@ struct conn {
     uv_write_t write; /* the one write that libuv finishes for us */
     uv_shutdown_t shutdown;
     struct shard *shard;
+    char address[48];       /* the peer's, as text; "" when it went at once */
     struct list in_state;   /* in shard->conns[state] */
     struct list in_flush;   /* in shard->to_flush */
     struct list in_blocked; /* in shard->blocked while the socket refuses bytes */
@@ -41,6 +42,7 @@ struct conn {
 
     uint8_t state;
     uint8_t refs;          /* 1 for the socket, 1 for a request on its way through the engine */
+    bool has_place;        /* counts towards the limit on connections */
     bool is_shut_down;     /* FIN was sent */
     bool is_answering;     /* HTTP: a request is being answered; the next one waits */
     bool close_after;      /* HTTP: close when the answer is written */
@@ -73,9 +75,6 @@ void conn_send_text(struct conn *conn, struct buf *text);
 void conn_answered(struct conn *conn);
 /* HTTP: switches to WebSocket; the 101 is queued. */
 void conn_open(struct conn *conn, const struct handshake *handshake);
-
-/* The peer's address as text, "" when it is gone. */
-void conn_address(const struct conn *conn, char *text, size_t size);
 
 /* Ends politely: a WebSocket with a close frame, then FIN. */
 void conn_close(struct conn *conn, unsigned code, struct str reason);

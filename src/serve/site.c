@@ -434,7 +434,7 @@ static void forward(struct conn *c, const struct http_request *request)
     j->request.path = copy_of(request->path);
     j->request.query = request->query.at ? copy_of(request->query) : mem_strdup("");
     j->request.accepts_gzip = http_accepts_encoding(&request->headers, "gzip");
-    conn_address(c, j->request.address, sizeof(j->request.address));
+    strcpy(j->request.address, c->address);
     j->origin = copy_of(http_header(&request->headers, "Origin"));
     j->if_none_match = copy_of(http_header(&request->headers, "If-None-Match"));
     j->dress = dress_of(request);
