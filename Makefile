@@ -41,6 +41,10 @@ UNIT    := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst bench/%.c,$B/bench/%,$(wildcard bench/*.c))
 C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/unit/*.[ch] bench/*.[ch])
 
+# `make V=1` shows whole command lines.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' '$1' '$(subst $(CURDIR)/,,$2)')
+
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 
@@ -101,28 +105,34 @@ program: $B/heatcast compile_commands.json
 unit-tests: $(UNIT)
 
 $B/heatcast: $(OBJECTS) $B/assets.o
-	$(CC) $(CFLAGS) $(LDFLAGS) $(RPATH) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$Q$(CC) $(CFLAGS) $(LDFLAGS) $(RPATH) -o $@ $^ $(LDLIBS)
 $B/heatcast-install: $(OBJECTS) $B/assets.o
-	$(CC) $(CFLAGS) $(LDFLAGS) $(RPATH_INSTALLED) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$Q$(CC) $(CFLAGS) $(LDFLAGS) $(RPATH_INSTALLED) -o $@ $^ $(LDLIBS)
 
 # The page travels inside the program.
 $B/assets.c: scripts/embed $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null) web/package-lock.json
 	@mkdir -p $(@D)
-	scripts/embed > $@
+	$(call say,WEB,$@)
+	$Qscripts/embed > $@
 $B/assets.o: $B/assets.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $B/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -DHEATCAST_VERSION='"$(VERSION)"' -c -o $@ $<
+	$(call say,CC,$<)
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -DHEATCAST_VERSION='"$(VERSION)"' -c -o $@ $<
 
 $B/tests/%: tests/unit/%.c $(LIBRARY) $B/assets.o
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS) -lcmocka
+	$(call say,TEST,$@)
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS) -lcmocka
 
 $B/bench/%: bench/%.c $(LIBRARY) $B/assets.o
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
+	$(call say,LD,$@)
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
 
 compile_commands.json: Makefile $(SOURCES)
 	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@
