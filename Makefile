@@ -49,7 +49,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' '$1' '$(subst $(CURDIR)/,,$2)')
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo 'settings: MODE=release|debug|asan|tsan LISTEN=$(LISTEN) DATA=$(DATA) PREFIX=$(PREFIX)'
 
 build: setup ## build build/heatcast, after installing what a Debian machine lacks
