@@ -61,27 +61,23 @@ static PRINTF_LIKE(3, 4) int say(struct message *message, int err, const char *f
 /* "… Conflicting lock is held in /usr/bin/heatcast (PID 17). See …": the name and the number. */
 static int say_held(struct message *message, const char *path, const char *text)
 {
-    const char *held = strstr(text, "held in "), *pid = strstr(text, "(PID ");
-    struct str program = {"another process", 15};
-    long number = pid ? strtol(pid + 5, NULL, 10) : 0;
-    char who[300];
+    const char *program = strstr(text, "held in "), *pid = strstr(text, " (PID ");
+    char *who = mem_strdup("another process");
 
-    if (held && pid && held + 9 < pid) {
-        program = (struct str){held + 8, (size_t)(pid - held - 9)};
-        for (size_t i = 0; i < program.size; i++)
-            if (program.at[i] == '/')
-                program = (struct str){program.at + i + 1, program.size - i - 1}, i = (size_t)-1;
+    if (program && pid && program + 8 < pid) {
+        program += 8;
+        for (const char *at = program; at < pid; at++)
+            if (*at == '/') program = at + 1;
+        free(who);
+        who =
+            mem_printf("%.*s (PID %ld)", (int)(pid - program), program, strtol(pid + 6, NULL, 10));
     }
-    snprintf(who, sizeof(who), "%.*s", (int)program.size, program.at);
-    if (number)
-        return say(message, ERR_BUSY,
-                   "%s is in use by %s (PID %ld), and only one process can have it open: stop that "
-                   "one, or name another file with --db",
-                   path, who, number);
-    return say(message, ERR_BUSY,
-               "%s is in use by %s, and only one process can have it open: stop that one, or name "
-               "another file with --db",
-               path, who);
+    say(message, ERR_BUSY,
+        "%s is in use by %s, and only one process can have it open: stop that one, or name another "
+        "file with --db",
+        path, who);
+    free(who);
+    return ERR_BUSY;
 }
 
 /* DuckDB's reason for not opening, as a sentence that says what to do. */
