@@ -6,5 +6,6 @@
 
 int serve_command(int argc, char **argv);
 int ingest_command(int argc, char **argv);
+int tail_command(int argc, char **argv);
 
 #endif

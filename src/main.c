@@ -14,6 +14,7 @@ struct command {
 static const struct command commands[] = {
     {"serve", serve_command, "serve live heatmaps over WebSocket and REST"},
     {"ingest", ingest_command, "load Binance dump files into the DuckDB file"},
+    {"tail", tail_command, "subscribe to a server and print what it sends"},
 };
 
 static int print_usage(FILE *out)

@@ -142,7 +142,7 @@ static bool load_environment(struct loading *l)
 /* Another command's option in a shared file is no mistake; a name that nobody knows is. */
 static bool is_known_elsewhere(struct str name)
 {
-    struct loading any = {.command = CMD_SERVE | CMD_INGEST};
+    struct loading any = {.command = CMD_SERVE | CMD_INGEST | CMD_TAIL};
     size_t index;
 
     return find_option(&any, name, &index);

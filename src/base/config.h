@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 
-enum config_command { CMD_SERVE = 1, CMD_INGEST = 2 };
+enum config_command { CMD_SERVE = 1, CMD_INGEST = 2, CMD_TAIL = 4 };
 
 #define CONFIG_BOOL bool
 #define CONFIG_INT  int64_t

@@ -54,6 +54,20 @@ OPTION(
     "origins that may read REST and open WebSockets, * for all; empty: no CORS headers, no check")
 OPTION(skip_bad_rows, BOOL, "skip-bad-rows", "HEATCAST_SKIP_BAD_ROWS", "false", 0, 1, CMD_INGEST,
        "BOOL", "keep a file's good rows and count its bad ones, instead of leaving the file out")
+OPTION(tail_table, BOOL, "table", "HEATCAST_TAIL_TABLE", "false", 0, 1, CMD_TAIL, "BOOL",
+       "show the biggest levels as a table with bars, instead of messages as lines")
+OPTION(tail_top, INT, "top", "HEATCAST_TAIL_TOP", "20", 1, 1000, CMD_TAIL, "N",
+       "levels of each symbol in the table")
+OPTION(tail_interval, INT, "interval", "HEATCAST_TAIL_INTERVAL", "0", 0, 60, CMD_TAIL, "SECONDS",
+       "least time between two snapshots of a symbol; 0 takes every version")
+OPTION(tail_count, INT, "count", "HEATCAST_TAIL_COUNT", "0", 0, 9007199254740992.0, CMD_TAIL, "N",
+       "end after N snapshots, with status 0; 0 goes on")
+OPTION(tail_timeout, REAL, "timeout", "HEATCAST_TAIL_TIMEOUT", "0", 0, 31536000, CMD_TAIL,
+       "SECONDS", "end after this time, with status 3; 0 goes on")
+OPTION(tail_no_reconnect, BOOL, "no-reconnect", "HEATCAST_TAIL_NO_RECONNECT", "false", 0, 1,
+       CMD_TAIL, "BOOL", "end with status 1 when the connection cannot be made or is lost")
+OPTION(tail_silence, REAL, "silence", "HEATCAST_TAIL_SILENCE", "60", 1, 86400, CMD_TAIL,
+       "SECONDS", "connect anew when nothing came for this long; a ping is sent each third of it")
 OPTION(log_level, TEXT, "log-level", "HEATCAST_LOG_LEVEL", "info", 0, 0, CMD_SERVE | CMD_INGEST,
        "LEVEL", "debug, info, warning or error")
 OPTION(log_format, TEXT, "log-format", "HEATCAST_LOG_FORMAT", "auto", 0, 0, CMD_SERVE | CMD_INGEST,

@@ -1,0 +1,585 @@
+/* tail_command.c - `heatcast tail`: subscribes, prints what comes, connects again when it ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/limits.h"
+#include "commands.h"
+#include "io/loop.h"
+#include "io/ws_client.h"
+#include "tail_table.h"
+#include "wire/frame.h"
+
+static const char usage[] =
+    "usage: heatcast tail [OPTION…] URL SYMBOL…\n\n"
+    "Subscribes to symbols of a heatcast server and prints each message as a line of JSON, or\n"
+    "with --table the biggest levels with bars. URL is ws://HOST:PORT/PATH, or what `heatcast\n"
+    "serve` prints, or just HOST:PORT; the path is /ws/heatmap when there is none. What happens "
+    "to\n"
+    "the connection is told on standard error. A lost one is made again, after a random time "
+    "below\n"
+    "a limit that doubles from 0.5 to 30 seconds, or when the server says.\n\n"
+    "Exit status: 0 the count is reached, or stopped by SIGINT or SIGTERM, or nobody reads the\n"
+    "output any more; 1 with --no-reconnect: no connection, or it was lost (or the output cannot\n"
+    "be written); 2 wrong use; 3 the --timeout is over; 4 the server knows none of the symbols.";
+
+enum {
+    STATUS_WELL,
+    STATUS_DISCONNECTED,
+    STATUS_USAGE,
+    STATUS_TIMEOUT,
+    STATUS_REFUSED,
+};
+
+#define BEAT_MS          250   /* how often silence and the output are looked at */
+#define BACKOFF_FIRST_MS 500   /* limit of the first wait; each next one is twice that, */
+#define BACKOFF_MAX_MS   30000 /* up to this */
+#define HEALTHY_MS       30000 /* data for this long makes the next wait a first one again */
+#define DRAW_EVERY_MS    50    /* a live table is drawn at most so often */
+#define PLAIN_COLUMNS    100   /* of a table that is not on a terminal */
+#define PIPE_BYTES       4096  /* a pipe that poll() calls writable takes these at once, pipe(7) */
+
+struct tail {
+    struct config config;
+    struct loop loop;
+    struct ws_url url;
+    char *const *symbols; /* borrowed words */
+    size_t symbol_count;
+    struct ws_client *client; /* NULL while there is none */
+
+    uv_signal_t interrupt, terminate;
+    uv_timer_t retry, beat, deadline, draw;
+
+    /* the connection */
+    bool is_open;
+    uint64_t opened_ms, heard_ms, pinged_ms;
+    unsigned attempt_count; /* since the last healthy connection */
+    bool has_empty_ack;     /* the server took none of our symbols */
+    size_t refusal_count;   /* INVALID_SYMBOL errors */
+
+    /* the output */
+    struct tail_table table;
+    bool is_live; /* a table on a terminal, drawn in place */
+    bool is_drawn;
+    bool is_coloured;
+    bool is_terminal;
+    char note[256]; /* live: stands above the table */
+    struct buf line;
+
+    uint64_t snapshot_count;
+    bool is_ending;
+    int status;
+};
+
+/* --- the end --- */
+
+static void close_handle(void *handle)
+{
+    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+/* Everything is told to end; the loop does not wait for a name that is still being looked up. */
+static void end_loop(struct tail *t)
+{
+    loop_close(&t->loop);
+    uv_stop(&t->loop.uv);
+}
+
+static void finish(struct tail *t, int status)
+{
+    if (t->is_ending) return;
+    t->is_ending = true;
+    t->status = status;
+    close_handle(&t->interrupt); /* a second signal ends us at once */
+    close_handle(&t->terminate);
+    close_handle(&t->retry);
+    close_handle(&t->beat);
+    close_handle(&t->deadline);
+    close_handle(&t->draw);
+    if (t->client)
+        ws_client_close(t->client, WS_CLOSE_NORMAL, (struct str){0});
+    else
+        end_loop(t);
+}
+
+/* --- the output --- */
+
+/* Writes in pieces that never block, so that signals and the timeout are heard while nobody reads.
+ * Returns 0 or -errno; -EINTR when one of our signals came. */
+static int write_all(const struct tail *t, struct str text)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    while (text.size) {
+        uint64_t due_in_ms = uv_is_active((const uv_handle_t *)&t->deadline)
+                                 ? uv_timer_get_due_in(&t->deadline)
+                                 : INT32_MAX;
+        int ready = poll(&out, 1, (int)MIN(due_in_ms, (uint64_t)INT32_MAX));
+        ssize_t size;
+
+        if (ready == 0) return -ETIMEDOUT;
+        size = ready < 0 ? -1 : write(STDOUT_FILENO, text.at, MIN(text.size, (size_t)PIPE_BYTES));
+        if (size < 0 && errno != EAGAIN) return -errno;
+        if (size < 0) continue;
+        text.at += size;
+        text.size -= (size_t)size;
+    }
+    return 0;
+}
+
+static void print(struct tail *t, struct str text)
+{
+    int err;
+
+    if (t->is_ending) return;
+    err = write_all(t, text);
+    switch (err) {
+    case 0:
+        break;
+    case -EINTR:
+    case -EPIPE:
+        finish(t, STATUS_WELL);
+        break;
+    case -ETIMEDOUT:
+        finish(t, STATUS_TIMEOUT);
+        break;
+    default:
+        fprintf(stderr, "heatcast: cannot write: %s\n", error_text(err));
+        finish(t, STATUS_DISCONNECTED);
+    }
+}
+
+static bool is_output_closed(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
+}
+
+static void draw_soon(struct tail *t);
+
+/* What happens to the connection; `format` has no line break. What a server said may be in it. */
+static void PRINTF_LIKE(2, 3) note(struct tail *t, const char *format, ...)
+{
+    char text[sizeof(t->note)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    for (char *at = text; *at; at++)
+        if (*at < ' ' || *at > '~') *at = '?';
+    memcpy(t->note, text, sizeof(text));
+    /* It would land in the middle of the table, which is still drawn. */
+    if (t->is_live && !t->is_ending && isatty(STDERR_FILENO))
+        draw_soon(t);
+    else
+        fprintf(stderr, "heatcast: %s\n", text);
+}
+
+/* A message as one line. Line breaks between a JSON text's tokens are as good as spaces (RFC 8259
+ * §2); on a terminal, what could command it is taken out: no JSON text has control characters in
+ * its strings (§7), but what comes need not be JSON. */
+static void print_line(struct tail *t, struct str text)
+{
+    buf_clear(&t->line);
+    buf_add(&t->line, text.at, text.size);
+    for (size_t i = 0; i < t->line.size; i++) {
+        unsigned char *at = (unsigned char *)&t->line.data[i];
+
+        if (*at == '\n' || *at == '\r')
+            *at = ' ';
+        else if (t->is_terminal && (*at < ' ' || *at == 0x7f))
+            *at = '?';
+        else if (t->is_terminal && *at == 0xc2 && i + 1 < t->line.size && at[1] <= 0x9f)
+            at[0] = at[1] = '?'; /* U+0080 to U+009F */
+    }
+    buf_add_char(&t->line, '\n');
+    print(t, buf_str(&t->line));
+}
+
+/* As many lines of `text` as there is room for, over what stood there before. */
+static void redraw(struct tail *t, struct str text, int rows)
+{
+    struct buf out = {0};
+
+    /* What stood on the screen first moves up, out of the way. */
+    for (int i = 0; i < rows && !t->is_drawn; i++)
+        buf_add_char(&out, '\n');
+    t->is_drawn = true;
+    buf_add_text(&out, "\033[H");
+    for (int row = 1; row < rows && text.size; row++) {
+        const char *end = memchr(text.at, '\n', text.size);
+        size_t size = end ? (size_t)(end - text.at) : text.size;
+
+        buf_add(&out, text.at, size);
+        buf_add_text(&out, "\033[K\n");
+        text.at += size + (end != NULL);
+        text.size -= size + (end != NULL);
+    }
+    buf_add_text(&out, "\033[J");
+    print(t, buf_str(&out));
+    buf_deinit(&out);
+}
+
+static void draw(struct tail *t)
+{
+    struct winsize size = {0};
+    struct buf text = {0};
+    int columns, rows;
+
+    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    columns = size.ws_col ? size.ws_col : 80;
+    rows = size.ws_row ? size.ws_row : 24;
+    buf_printf(&text, "%.*s\n", columns, t->note);
+    for (size_t i = 0; i < t->table.view_count; i++) {
+        buf_add_char(&text, '\n');
+        tail_view_write(&t->table.views[i], columns, t->is_coloured, &text);
+    }
+    redraw(t, buf_str(&text), rows);
+    buf_deinit(&text);
+}
+
+static void on_draw(uv_timer_t *timer)
+{
+    draw(container_of(timer, struct tail, draw));
+}
+
+static void draw_soon(struct tail *t)
+{
+    if (!t->is_ending && !uv_is_active((uv_handle_t *)&t->draw))
+        uv_timer_start(&t->draw, on_draw, DRAW_EVERY_MS, 0);
+}
+
+static void print_view(struct tail *t, const struct tail_view *view)
+{
+    struct buf text = {0};
+    struct winsize size = {0};
+    int columns = PLAIN_COLUMNS;
+
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col) columns = size.ws_col;
+    tail_view_write(view, columns, t->is_coloured, &text);
+    buf_add_char(&text, '\n');
+    print(t, buf_str(&text));
+    buf_deinit(&text);
+}
+
+/* --- messages --- */
+
+static void on_snapshot(struct tail *t, const json_t *message)
+{
+    const struct tail_view *view;
+    int err;
+
+    if (t->config.tail_table) {
+        err = tail_table_take(&t->table, message, &view);
+        if (err) {
+            note(t, "ignored a snapshot: %s", error_text(err));
+            return;
+        }
+        if (t->is_live)
+            draw_soon(t);
+        else
+            print_view(t, view);
+    }
+    if (t->is_ending) return; /* the output failed */
+    t->snapshot_count++;
+    if (t->snapshot_count != (uint64_t)t->config.tail_count) return;
+    if (t->is_live) draw(t);
+    finish(t, STATUS_WELL);
+}
+
+/* Did the server refuse all we asked for? Either its acknowledgement names nothing, or (servers
+ * without acknowledgements) there is an error for each symbol. One that had them once will have
+ * them again, when it has started: that is a lost connection, not the end. */
+static void check_refusal(struct tail *t)
+{
+    if (!t->refusal_count || (!t->has_empty_ack && t->refusal_count < t->symbol_count)) return;
+    if (t->snapshot_count && !t->config.tail_no_reconnect) {
+        ws_client_destroy(t->client, "the server does not know the symbols now");
+        return;
+    }
+    finish(t, STATUS_REFUSED);
+    note(t, "the server knows none of the symbols");
+}
+
+static void on_trouble(struct tail *t, const char *type, const json_t *message)
+{
+    const char *code = json_string_value(json_object_get(message, "code"));
+    const char *text = json_string_value(json_object_get(message, "message"));
+
+    if (t->config.tail_table)
+        note(t, "%s %s: %s", type, code ? code : "without a code", text ? text : "");
+    if (!code || strcmp(code, "INVALID_SYMBOL") != 0) return;
+    t->refusal_count++;
+    check_refusal(t);
+}
+
+static void on_ack(struct tail *t, const json_t *message)
+{
+    const json_t *symbols = json_object_get(message, "symbols");
+
+    t->has_empty_ack = json_is_array(symbols) && json_array_size(symbols) == 0;
+    check_refusal(t);
+}
+
+static void on_message(void *context, struct str text)
+{
+    struct tail *t = context;
+    json_t *message = json_loadb(text.at, text.size, JSON_ALLOW_NUL, NULL);
+    const char *type = json_string_value(json_object_get(message, "type"));
+
+    if (!t->config.tail_table) print_line(t, text);
+    if (!message && t->config.tail_table) note(t, "ignored a message that is not JSON");
+    if (t->is_ending || !type)
+        ; /* nothing that we know */
+    else if (strcmp(type, "snapshot") == 0)
+        on_snapshot(t, message);
+    else if (strcmp(type, "error") == 0 || strcmp(type, "warning") == 0)
+        on_trouble(t, type, message);
+    else if (strcmp(type, "subscribed") == 0)
+        on_ack(t, message);
+    json_decref(message);
+    uv_update_time(&t->loop.uv); /* waiting for our reader is not the server's silence */
+    t->heard_ms = uv_now(&t->loop.uv);
+}
+
+/* --- the connection --- */
+
+static void send_text(struct tail *t, struct str text)
+{
+    int err = ws_client_send(t->client, text);
+
+    if (err) ws_client_destroy(t->client, "the server does not read");
+}
+
+static void subscribe(struct tail *t)
+{
+    struct buf text = {0};
+
+    buf_add_text(&text, "{\"action\":\"subscribe\",\"id\":\"tail\",\"symbols\":[");
+    for (size_t i = 0; i < t->symbol_count; i++) {
+        if (i) buf_add_char(&text, ',');
+        buf_add_json(&text, str_of(t->symbols[i]));
+    }
+    buf_printf(&text, "],\"update_interval\":%" PRId64 "}", t->config.tail_interval);
+    send_text(t, buf_str(&text));
+    buf_deinit(&text);
+}
+
+static void on_open(void *context)
+{
+    struct tail *t = context;
+
+    t->is_open = true;
+    t->opened_ms = t->heard_ms = t->pinged_ms = uv_now(&t->loop.uv);
+    t->has_empty_ack = false;
+    t->refusal_count = 0;
+    note(t, "connected to ws://%s%s", t->url.authority, t->url.target);
+    subscribe(t);
+}
+
+static void connect_now(struct tail *t);
+
+static void on_retry(uv_timer_t *timer)
+{
+    connect_now(container_of(timer, struct tail, retry));
+}
+
+/* A random time below a limit that doubles, so that a server's clients do not all come back at
+ * once; a server that is stopping says itself when to come (PROTOCOL section 1). */
+static uint64_t choose_wait_ms(const struct tail *t, const char *reason)
+{
+    const char *hint = strstr(reason, "reconnect in ");
+    uint64_t hint_ms, limit_ms = BACKOFF_FIRST_MS;
+    uint32_t random;
+
+    if (hint && sscanf(hint, "reconnect in %5" SCNu64 " ms", &hint_ms) == 1)
+        return MIN(hint_ms, (uint64_t)BACKOFF_MAX_MS);
+    for (unsigned i = 0; i < t->attempt_count && limit_ms < BACKOFF_MAX_MS; i++)
+        limit_ms *= 2;
+    limit_ms = MIN(limit_ms, (uint64_t)BACKOFF_MAX_MS);
+    if (uv_random(NULL, NULL, &random, sizeof(random), 0, NULL)) abort();
+    return random % (limit_ms + 1);
+}
+
+static void on_closed(void *context, unsigned code, const char *reason)
+{
+    struct tail *t = context;
+    bool was_open = t->is_open;
+    uint64_t wait_ms;
+
+    t->client = NULL;
+    t->is_open = false;
+    if (t->is_ending) {
+        end_loop(t);
+        return;
+    }
+    if (t->config.tail_no_reconnect) {
+        finish(t, STATUS_DISCONNECTED);
+        note(t, "%s (code %u)", reason, code);
+        return;
+    }
+    if (was_open && t->heard_ms - t->opened_ms >= HEALTHY_MS) t->attempt_count = 0;
+    wait_ms = choose_wait_ms(t, reason);
+    t->attempt_count++;
+    note(t, "%s (code %u); retry in %.1f s", reason, code, (double)wait_ms / 1000);
+    uv_timer_start(&t->retry, on_retry, wait_ms, 0);
+}
+
+static void connect_now(struct tail *t)
+{
+    static const struct ws_client_listener listener = {on_open, on_message, on_closed};
+
+    note(t, "connecting to ws://%s%s", t->url.authority, t->url.target);
+    t->client = ws_client_open(&t->loop.uv, &t->url, &listener, t);
+}
+
+/* --- time and signals --- */
+
+static void on_beat(uv_timer_t *timer)
+{
+    struct tail *t = container_of(timer, struct tail, beat);
+    uint64_t silence_ms = (uint64_t)(t->config.tail_silence * 1000), now_ms = uv_now(timer->loop);
+    char reason[64];
+
+    if (is_output_closed()) {
+        finish(t, STATUS_WELL);
+        return;
+    }
+    if (!t->is_open) return;
+    if (now_ms - t->heard_ms >= silence_ms) {
+        snprintf(reason, sizeof(reason), "nothing heard for %g s", t->config.tail_silence);
+        ws_client_destroy(t->client, reason);
+    } else if (now_ms - t->pinged_ms >= silence_ms / 3) {
+        t->pinged_ms = now_ms;
+        send_text(t, STR("{\"action\":\"ping\"}"));
+    }
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct tail *t = container_of(timer, struct tail, deadline);
+
+    finish(t, STATUS_TIMEOUT);
+    note(t, "%" PRIu64 " snapshots in %g s", t->snapshot_count, t->config.tail_timeout);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    finish(handle->data, STATUS_WELL);
+}
+
+static void watch_signal(struct tail *t, uv_signal_t *handle, int number)
+{
+    uv_signal_init(&t->loop.uv, handle);
+    handle->data = t;
+    uv_signal_start(handle, on_signal, number);
+}
+
+static void start(struct tail *t)
+{
+    signal(SIGPIPE, SIG_IGN);
+    watch_signal(t, &t->interrupt, SIGINT);
+    watch_signal(t, &t->terminate, SIGTERM);
+    uv_timer_init(&t->loop.uv, &t->retry);
+    uv_timer_init(&t->loop.uv, &t->draw);
+    uv_timer_init(&t->loop.uv, &t->beat);
+    uv_timer_start(&t->beat, on_beat, BEAT_MS, BEAT_MS);
+    uv_timer_init(&t->loop.uv, &t->deadline);
+    if (t->config.tail_timeout > 0)
+        uv_timer_start(&t->deadline, on_deadline, (uint64_t)(t->config.tail_timeout * 1000), 0);
+    connect_now(t);
+}
+
+/* --- the command --- */
+
+static void look_at_output(struct tail *t)
+{
+    const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
+    bool is_able = term && *term && strcmp(term, "dumb") != 0;
+
+    t->is_terminal = isatty(STDOUT_FILENO);
+    t->is_live = t->is_terminal && is_able && t->config.tail_table;
+    t->is_coloured = t->is_terminal && is_able && !(no_colour && *no_colour);
+    tail_table_init(&t->table, (size_t)t->config.tail_top);
+}
+
+static bool read_words(struct tail *t, int word_count, char **words)
+{
+    const char *reason;
+
+    if (word_count < 2) {
+        fputs("heatcast: tail needs a URL and symbols (see --help)\n", stderr);
+        return false;
+    }
+    if (ws_url_parse(str_of(words[0]), &t->url, &reason)) {
+        fprintf(stderr, "heatcast: URL '%s': %s\n", words[0], reason);
+        return false;
+    }
+    t->symbols = words + 1;
+    t->symbol_count = (size_t)word_count - 1;
+    if (t->symbol_count > LIMIT_SYMBOLS_PER_MESSAGE) {
+        fprintf(stderr, "heatcast: at most %d symbols\n", LIMIT_SYMBOLS_PER_MESSAGE);
+        return false;
+    }
+    for (size_t i = 0; i < t->symbol_count; i++) {
+        size_t size = strlen(t->symbols[i]);
+
+        if (size >= 1 && size <= LIMIT_SYMBOL_BYTES) continue;
+        fprintf(stderr, "heatcast: '%s' is no symbol: 1 to %d bytes\n", t->symbols[i],
+                LIMIT_SYMBOL_BYTES);
+        return false;
+    }
+    return true;
+}
+
+static int run(struct tail *t)
+{
+    /* A socket must not take the place of a stream that was closed before us. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0) return STATUS_WELL;
+    if (fcntl(STDERR_FILENO, F_GETFD) < 0 && !freopen("/dev/null", "w", stderr))
+        return STATUS_DISCONNECTED;
+    if (loop_init(&t->loop)) abort();
+    look_at_output(t);
+    start(t);
+    loop_run(&t->loop);
+    uv_run(&t->loop.uv, UV_RUN_NOWAIT); /* the last handles' turn to close */
+    /* A name is still looked up: nobody can stop that, and nobody waits for it. */
+    if (uv_loop_alive(&t->loop.uv)) _exit(t->status);
+    loop_deinit(&t->loop);
+    tail_table_deinit(&t->table);
+    buf_deinit(&t->line);
+    return t->status;
+}
+
+int tail_command(int argc, char **argv)
+{
+    struct tail *t = mem_zalloc(sizeof(*t));
+    int word_count, status = STATUS_USAGE;
+
+    switch (config_load(&t->config, CMD_TAIL, usage, argc, argv, &word_count)) {
+    case CONFIG_DONE:
+        status = STATUS_WELL;
+        break;
+    case CONFIG_ERROR:
+        break;
+    case CONFIG_RUN:
+        if (read_words(t, word_count, argv)) status = run(t);
+        config_deinit(&t->config);
+        break;
+    }
+    free(t);
+    return status;
+}
