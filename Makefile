@@ -101,7 +101,9 @@ setup-test:
 	@scripts/setup test
 
 program: $B/heatcast compile_commands.json
-	@mkdir -p build && ln -sfn $(MODE)/heatcast build/heatcast
+ifeq ($B,build/release)
+	@ln -sfn release/heatcast build/heatcast
+endif
 unit-tests: $(UNIT)
 
 $B/heatcast: $(OBJECTS) $B/assets.o
