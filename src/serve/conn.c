@@ -94,7 +94,8 @@ static void on_drained(struct conn *c)
     set_slow(c, false);
     if (c->state == CONN_CLOSING && !c->is_shut_down) {
         c->is_shut_down = true;
-        if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, NULL)) conn_destroy(c);
+        if (c->is_peer_done || uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, NULL))
+            conn_destroy(c);
         return;
     }
     if (c->state != CONN_HTTP || !c->is_answering || c->refs > 1) return;
@@ -105,12 +106,14 @@ static void on_drained(struct conn *c)
     }
     c->since_ms = c->last_received_ms = shard_now_ms(c->shard);
     conn_receive(c, NULL, 0); /* a pipelined request may be there already */
+    if (c->is_peer_done && !c->is_answering) conn_close(c, WS_CLOSE_NORMAL, STR(""));
 }
 
-static void count_written(struct conn *c, size_t size)
+static void count_written(struct conn *c, const struct blob *blob)
 {
-    count(c, STAT_bytes_sent, (int64_t)size);
-    if (c->state != CONN_OPEN) return;
+    count(c, STAT_bytes_sent, (int64_t)blob->size);
+    /* Not control frames, and not the 101 before all frames. */
+    if (c->state != CONN_OPEN || (blob->data[0] & 0x0f) != WS_TEXT) return;
     count(c, STAT_messages_sent, 1);
     if (c->writing_snapshot) count(c, STAT_snapshots_sent, 1);
 }
@@ -125,7 +128,7 @@ static void on_written(uv_write_t *write, int status)
         conn_destroy(c);
         return;
     }
-    count_written(c, c->writing->size);
+    count_written(c, c->writing);
     blob_unref(c->writing);
     c->writing = NULL;
     conn_flush(c);
@@ -158,7 +161,7 @@ static bool write_blob(struct conn *c, struct blob *blob)
         write_rest(c, blob, (size_t)written);
         return false;
     }
-    count_written(c, blob->size);
+    count_written(c, blob);
     blob_unref(blob);
     return true;
 }
@@ -407,7 +410,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     struct conn *c = container_of(stream, struct conn, tcp);
 
     if (nread == UV_EOF && c->state == CONN_HTTP && c->is_answering) {
-        c->close_after = true; /* it said all it had to say and waits for the answer */
+        c->is_peer_done = true; /* it said all it had to say and waits for the answers */
         uv_read_stop(stream);
         return;
     }
@@ -478,7 +481,8 @@ void conn_answered(struct conn *c)
 {
     if (c->state != CONN_HTTP) return;
     shard_flush_soon(c->shard, c);
-    if (!c->close_after) uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    if (!c->close_after && !c->is_peer_done)
+        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 
 void conn_open(struct conn *c, const struct handshake *handshake)

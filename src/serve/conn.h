@@ -44,6 +44,7 @@ struct conn {
     uint8_t refs;          /* 1 for the socket, 1 for a request on its way through the engine */
     bool has_place;        /* counts towards the limit on connections */
     bool is_shut_down;     /* FIN was sent */
+    bool is_peer_done;     /* HTTP: the peer's FIN has come; it is not read from any more */
     bool is_answering;     /* HTTP: a request is being answered; the next one waits */
     bool close_after;      /* HTTP: close when the answer is written */
     bool is_slow;          /* counted in stats.slow_consumers */

@@ -37,7 +37,7 @@ class Rude:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.bind((source or next(SOURCES), 0))
         self.socket.connect(address)
-        self.bytes = b""
+        self.bytes = bytearray()
 
     def __enter__(self):
         return self
@@ -71,7 +71,8 @@ class Rude:
     def take(self, size):
         while len(self.bytes) < size:
             assert self._more(), f"closed after {self.bytes!r}"
-        taken, self.bytes = self.bytes[:size], self.bytes[size:]
+        taken = bytes(self.bytes[:size])
+        del self.bytes[:size]
         return taken
 
     def take_line_end(self, end):
@@ -86,8 +87,7 @@ class Rude:
                 pass
         except ConnectionResetError:
             pass
-        taken, self.bytes = self.bytes, b""
-        return taken
+        return self.take(len(self.bytes))
 
     def is_closed(self):
         """Waits for the peer's end; True if nothing came before it."""
