@@ -66,8 +66,8 @@ OPTION(tail_timeout, REAL, "timeout", "HEATCAST_TAIL_TIMEOUT", "0", 0, 31536000,
        "SECONDS", "end after this time, with status 3; 0 goes on")
 OPTION(tail_no_reconnect, BOOL, "no-reconnect", "HEATCAST_TAIL_NO_RECONNECT", "false", 0, 1,
        CMD_TAIL, "BOOL", "end with status 1 when the connection cannot be made or is lost")
-OPTION(tail_silence, REAL, "silence", "HEATCAST_TAIL_SILENCE", "60", 1, 86400, CMD_TAIL,
-       "SECONDS", "connect anew when nothing came for this long; a ping is sent each third of it")
+OPTION(tail_silence, REAL, "silence", "HEATCAST_TAIL_SILENCE", "60", 1, 86400, CMD_TAIL, "SECONDS",
+       "connect anew when nothing came for this long; a ping is sent each third of it")
 OPTION(log_level, TEXT, "log-level", "HEATCAST_LOG_LEVEL", "info", 0, 0, CMD_SERVE | CMD_INGEST,
        "LEVEL", "debug, info, warning or error")
 OPTION(log_format, TEXT, "log-format", "HEATCAST_LOG_FORMAT", "auto", 0, 0, CMD_SERVE | CMD_INGEST,
