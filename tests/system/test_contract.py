@@ -1,0 +1,1092 @@
+"""Real traffic against the contract documents: docs/asyncapi.yaml, docs/openapi.yaml, docs/protocol.md
+and docs/operating.md. What is sent and not written down fails, and what is written down and not so."""
+
+import base64
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+HEATCAST = str(Path(os.environ.get("HEATCAST", ROOT / "build" / "heatcast")).absolute())
+PATIENCE = 60  # seconds that anything awaited may take; sanitizer builds are slow
+SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+
+ASYNCAPI = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
+OPENAPI = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+
+
+# --- schemas ---
+
+
+def resolve(document, node):
+    """The node with every $ref replaced by what it names, which is never recursive here."""
+    if isinstance(node, list):
+        return [resolve(document, item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = document
+        for key in node["$ref"].removeprefix("#/").split("/"):
+            target = target[key]
+        return resolve(document, target)
+    return {key: resolve(document, value) for key, value in node.items()}
+
+
+def close(schema):
+    """The schema with no room for fields that are not in it; a condition stays as it is."""
+    if isinstance(schema, list):
+        return [close(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {k: v if k in ("if", "then", "else", "not") else close(v) for k, v in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+def async_validator(name, closed=True):
+    schema = resolve(ASYNCAPI, ASYNCAPI["components"]["schemas"][name])
+    return jsonschema.Draft7Validator(close(schema) if closed else schema)
+
+
+def open_validator(schema):
+    return jsonschema.Draft202012Validator(close(resolve(OPENAPI, schema)))
+
+
+SENT = {
+    ASYNCAPI["components"]["messages"][name]["name"]: async_validator(
+        ASYNCAPI["components"]["messages"][name]["payload"]["$ref"].rsplit("/", 1)[1]
+    )
+    for name in (
+        message["$ref"].rsplit("/", 1)[1]
+        for message in ASYNCAPI["channels"]["/ws/heatmap"]["subscribe"]["message"]["oneOf"]
+    )
+}
+REQUESTS = {
+    "subscribe": async_validator("Subscribe", closed=False),
+    "unsubscribe": async_validator("Unsubscribe", closed=False),
+    "ping": async_validator("Ping", closed=False),
+}
+
+
+def no_constant(text):
+    raise AssertionError(f"{text} is no JSON")
+
+
+def unique(pairs):
+    assert len({key for key, _ in pairs}) == len(pairs), f"a key twice in {pairs}"
+    return dict(pairs)
+
+
+def parse(text):
+    """Strict JSON: UTF-8, no NaN, no key twice."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    return json.loads(text, parse_constant=no_constant, object_pairs_hook=unique)
+
+
+def check(validator, instance):
+    jsonschema.validate(instance, validator.schema, cls=type(validator))
+
+
+def check_message(text):
+    """A message from the server, held against the schema of its type; the parsed message."""
+    message = parse(text)
+    assert message.get("type") in SENT, f"undocumented type: {text[:200]}"
+    check(SENT[message["type"]], message)
+    return message
+
+
+def check_levels(levels, bin_size=None):
+    prices = [level["price"] for level in levels]
+    assert prices == sorted(set(prices)), "levels must ascend, each price once"
+    for level in levels:
+        assert level["long_density"] or level["short_density"], f"a level of nothing: {level}"
+        for side in ("long_density", "short_density"):
+            assert round(level[side] * 100) / 100 == level[side], f"not whole cents: {level}"
+        if bin_size:
+            assert Decimal(str(level["price"])) % Decimal(str(bin_size)) == 0, level
+
+
+def in_order(value, schema):
+    """Fields come in the order of the document."""
+    if isinstance(value, dict) and "properties" in schema:
+        order = [key for key in schema["properties"] if key in value]
+        assert list(value) == order, f"{list(value)} instead of {order}"
+        for key in value:
+            in_order(value[key], schema["properties"][key])
+    elif isinstance(value, list) and value and "items" in schema:
+        in_order(value[0], schema["items"])
+
+
+# --- a server ---
+
+
+def clean_environment():
+    ours = re.compile(r"^(HEATCAST_|WS_|REDIS_|CORS_)")
+    return {key: value for key, value in os.environ.items() if not ours.match(key)}
+
+
+def run(*words):
+    return subprocess.run(
+        [HEATCAST, *map(str, words)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+class Server:
+    def __init__(self, db, *flags, feed="sim"):
+        if feed == "sim":
+            flags = ("--sim-speed", "3000", "--ws-update-interval", "0.25", *flags)
+        self.log = open(f"{db}.log", "ab")
+        self.process = subprocess.Popen(
+            [HEATCAST, "serve", "--listen", "127.0.0.1:0", "--db", str(db), "--feed", feed]
+            + [str(flag) for flag in flags],
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"heatcast serves .+ at http://127\.0\.0\.1:(\d+)/\n", line)
+        assert found, f"said {line!r}; {Path(f'{db}.log').read_text()[-500:]}"
+        self.port = int(found[1])
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        self.log.close()
+        assert status == 0, f"ended with {status}"
+
+    def ask(self, path, method="GET", headers=None, source=None):
+        """(status, headers in lower case, body)"""
+        client = http.client.HTTPConnection(
+            "127.0.0.1", self.port, PATIENCE, source_address=source and (source, 0)
+        )
+        try:
+            client.request(method, path, headers=headers or {})
+            answer = client.getresponse()
+            return (
+                answer.status,
+                {name.lower(): value for name, value in answer.getheaders()},
+                answer.read(),
+            )
+        finally:
+            client.close()
+
+    def get(self, path):
+        status, _, body = self.ask(path)
+        assert status == 200, body
+        return parse(body)
+
+    def raw(self, data, seconds=PATIENCE):
+        """What the server says to these bytes until it closes: (status, body)."""
+        with socket.create_connection(("127.0.0.1", self.port), seconds) as sock:
+            sock.sendall(data)
+            answer = http.client.HTTPResponse(sock)
+            answer.begin()
+            return answer.status, answer.read()
+
+    def socket(self, **options):
+        return WebSocket(self.port, **options)
+
+
+class WebSocket:
+    """Frames on a plain socket, able to be rude."""
+
+    HEAD = (
+        "GET /ws/heatmap HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+
+    def __init__(self, port, receive_buffer=None):
+        self.sock = socket.socket()
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(("127.0.0.1", port))
+        self.sock.sendall(self.HEAD.encode())
+        self.stream = self.sock.makefile("rb")
+        assert b" 101 " in self.stream.readline()
+        while self.stream.readline() != b"\r\n":
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Ends politely, and waits for the server's end: a connection that is cut is counted."""
+        try:
+            self.frame(8)
+            while self.stream.read(65536):
+                pass
+        except OSError:
+            pass
+        self.drop()
+
+    def drop(self):
+        self.stream.close()
+        self.sock.close()
+
+    def cut(self):
+        """Ends as a broken network does, with a reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.drop()
+
+    def frame(self, opcode, payload=b"", fin=True):
+        size = len(payload)
+        head = bytes([opcode | (0x80 if fin else 0)])
+        head += bytes([0x80 | size]) if size < 126 else struct.pack(">BH", 0xFE, size)
+        self.sock.sendall(head + bytes(4) + payload)
+
+    def send(self, message):
+        self.frame(1, (message if isinstance(message, str) else json.dumps(message)).encode())
+
+    def read_frame(self):
+        first, second = self.stream.read(2)
+        size = second & 0x7F
+        if size == 126:
+            (size,) = struct.unpack(">H", self.stream.read(2))
+        elif size == 127:
+            (size,) = struct.unpack(">Q", self.stream.read(8))
+        return first & 0x0F, self.stream.read(size)
+
+    def text(self):
+        """The next text message; pings are answered on the way."""
+        while True:
+            opcode, payload = self.read_frame()
+            if opcode == 1:
+                return payload
+            assert opcode == 9, f"opcode {opcode}: {payload}"
+            self.frame(10, payload)
+
+    def message(self, *types):
+        """The next message of one of these types, any without; every one is checked."""
+        while True:
+            message = check_message(self.text())
+            if not types or message["type"] in types:
+                return message
+
+    def close_code(self):
+        """(code or None, reason) of the close frame that comes."""
+        while True:
+            opcode, payload = self.read_frame()
+            if opcode == 8:
+                return (struct.unpack(">H", payload[:2])[0] if payload else None), payload[2:]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A simulated market."""
+    server = Server(tmp_path_factory.mktemp("contract") / "sim.duckdb")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory):
+    """A market that does not move: AAAUSDT has candles alone, BBBUSDT open interest alone."""
+    folder = tmp_path_factory.mktemp("still")
+    klines = [
+        f"{1765238400000 + i * 300000},100,101,99,100.5,10,"
+        f"{1765238699999 + i * 300000},1005,10,5,500,0\n"
+        for i in range(12)
+    ]
+    (folder / "AAAUSDT-5m-2025-12-09.csv").write_text("".join(klines))
+    (folder / "BBBUSDT-metrics-2025-12-09.csv").write_text(
+        "create_time,symbol,sum_open_interest,sum_open_interest_value,"
+        "count_toptrader_long_short_ratio,sum_toptrader_long_short_ratio,"
+        "count_long_short_ratio,sum_taker_long_short_vol_ratio\n"
+        + "".join(f"2025-12-09 00:{i * 5:02}:00,BBBUSDT,10,1000,1,1,1,1\n" for i in range(12))
+    )
+    done = run("ingest", "--db", folder / "still.duckdb", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    server = Server(folder / "still.duckdb", feed="none")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(FLAG…, feed=…): a server for one test."""
+    started = []
+
+    def start_server(*flags, db=tmp_path / "own.duckdb", **options):
+        started.append(Server(db, *flags, **options))
+        return started[-1]
+
+    yield start_server
+    for server in started:
+        if server.process.returncode is None:
+            server.stop()
+
+
+# --- the documents by themselves ---
+
+
+def test_every_schema_is_one_and_every_reference_leads_somewhere():
+    for document, draft in (
+        (ASYNCAPI, jsonschema.Draft7Validator),
+        (OPENAPI, jsonschema.Draft202012Validator),
+    ):
+        resolve(document, document)
+        for schema in document["components"]["schemas"].values():
+            draft.check_schema(schema)
+
+
+def test_every_example_in_asyncapi_keeps_to_its_schema():
+    for name, message in ASYNCAPI["components"]["messages"].items():
+        schema = resolve(ASYNCAPI, message["payload"])
+        assert message["examples"], name
+        for example in message["examples"]:
+            jsonschema.validate(example["payload"], close(schema), cls=jsonschema.Draft7Validator)
+
+
+def test_a_snapshot_is_the_same_in_both_documents():
+    def bare(node):
+        if isinstance(node, dict):
+            return {
+                k: bare(v)
+                for k, v in node.items()
+                if k not in ("description", "examples") or isinstance(v, dict)
+            }
+        return [bare(item) for item in node] if isinstance(node, list) else node
+
+    one, other = (
+        bare(resolve(document, document["components"]["schemas"]["Snapshot"]))
+        for document in (ASYNCAPI, OPENAPI)
+    )
+    assert one == other
+
+
+def test_the_built_in_limits_are_those_of_the_source():
+    source = (ROOT / "src" / "base" / "limits.h").read_text()
+    limits = dict(re.findall(r"^#define LIMIT_(\w+)\s+(\d+)$", source, re.M))
+    for name, value in ASYNCAPI["x-limits"].items():
+        assert limits.get(name.upper()) == str(value), name
+
+
+def test_every_json_example_in_the_text_keeps_to_a_schema():
+    decoder = json.JSONDecoder()
+    by_keys = {
+        "data meta": "Timeseries",
+        "symbol interval count data": "Klines",
+        "symbol start_date end_date": "DateRange",
+        "symbols": "Symbols",
+    }
+    count = 0
+    for block in re.findall(r"```json\n(.*?)```", PROTOCOL, re.S):
+        while block.strip():
+            value, end = decoder.raw_decode(block.strip())
+            block = block.strip()[end:]
+            count += 1
+            if "type" in value:
+                check_message(json.dumps(value))
+            elif "action" in value:
+                check(REQUESTS[value["action"]], value)
+            else:
+                name = by_keys[" ".join(value)]
+                check(open_validator(OPENAPI["components"]["schemas"][name]), value)
+    assert count >= 12
+
+
+# --- WebSocket ---
+
+
+def test_snapshots_keep_to_their_schema_and_count_up(server):
+    last = {}
+    with server.socket() as ws:
+        ws.send({"action": "subscribe", "symbols": SYMBOLS, "update_interval": 0})
+        for _ in range(15):
+            text = ws.text()
+            snapshot = check_message(text)
+            symbol, data = snapshot["symbol"], snapshot["data"]
+            in_order(snapshot, SENT["snapshot"].schema)
+            check_levels(data["levels"], data["price_bin_size"])
+            assert not re.search(rb'[:,]-?\d+\.\d*0[,}]|\d[eE]|": |, "', text), "not the shortest"
+            if symbol in last:
+                assert (snapshot["epoch"], snapshot["seq"]) == (last[symbol][0], last[symbol][1] + 1)
+            last[symbol] = snapshot["epoch"], snapshot["seq"]
+    assert sorted(last) == SYMBOLS
+
+
+def test_one_version_has_the_same_bytes_for_everyone(still):
+    texts = set()
+    for _ in range(2):
+        with still.socket() as ws:
+            ws.send({"action": "subscribe", "symbols": ["AAAUSDT"]})
+            texts.add(ws.text())
+    texts.add(still.ask("/heatmap/latest?symbol=AAAUSDT")[2])
+    assert len(texts) == 1
+
+
+def test_the_bucket_is_the_one_that_symbols_tells(server):
+    told = {symbol["symbol"]: symbol["price_bin_size"] for symbol in server.get("/symbols")["symbols"]}
+    for symbol in SYMBOLS:
+        assert server.get(f"/heatmap/latest?symbol={symbol}")["data"]["price_bin_size"] == told[symbol]
+        mantissa = f"{told[symbol]:e}".split("e")[0].rstrip("0").rstrip(".")
+        assert mantissa in ("1", "2", "5")
+
+
+@pytest.mark.parametrize(
+    "wish, kept", [(None, 0.25), (0, 0), (-5, 1), (1, 1), (3.0, 3), (60, 60), (1e9, 60)]
+)
+def test_a_subscription_with_an_id_is_acknowledged_first(server, wish, kept):
+    with server.socket() as ws:
+        ws.send(
+            {"action": "subscribe", "symbols": ["BTCUSDT", "NOPE"], "update_interval": wish, "id": "é"}
+        )
+        ack = ws.message()
+        assert ack == {
+            "type": "subscribed",
+            "id": "é",
+            "symbols": ["BTCUSDT"],
+            "update_interval": kept,
+            "mode": "snapshot",
+        }
+        assert {ws.message()["type"], ws.message()["type"]} == {"error", "snapshot"}
+        ws.send({"action": "unsubscribe", "symbols": ["NOPE", "BTCUSDT"], "id": -7})
+        left = ws.message("unsubscribed")
+        assert left == {"type": "unsubscribed", "id": -7, "symbols": ["BTCUSDT"]}
+
+
+def test_a_ping_is_answered(server):
+    with server.socket() as ws:
+        ws.send({"action": "ping"})
+        assert ws.message()["type"] == "pong"
+
+
+MANY = [f"X{i}" for i in range(101)]
+# A request, and the code it is answered with; None: it is a good one.
+ANSWERED = [
+    ({"action": "subscribe", "symbols": ["NOPE"]}, "INVALID_SYMBOL"),
+    ({"action": "subscribe", "symbols": ["btcusdt"]}, "INVALID_SYMBOL"),
+    ({"action": "subscribe", "symbols": ["", "é" * 40]}, "INVALID_SYMBOL"),
+    ({"action": "SUBSCRIBE", "symbols": ["BTCUSDT"]}, "INVALID_ACTION"),
+    ({"action": ""}, "INVALID_ACTION"),
+    ({"action": 5}, "INVALID_MESSAGE"),
+    ({}, "INVALID_MESSAGE"),
+    ([], "INVALID_MESSAGE"),
+    ("text", "INVALID_MESSAGE"),
+    ({"action": "subscribe"}, "INVALID_MESSAGE"),
+    ({"action": "unsubscribe"}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": "BTCUSDT"}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": []}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": [1]}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": ["BTCUSDT", None]}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": MANY}, "INVALID_MESSAGE"),
+    ({"action": "unsubscribe", "symbols": MANY}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": ["BTCUSDT"], "update_interval": 1.5}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": ["BTCUSDT"], "update_interval": "5"}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": ["BTCUSDT"], "update_interval": True}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": ["BTCUSDT"], "id": 1.5}, "INVALID_MESSAGE"),
+    ({"action": "subscribe", "symbols": ["BTCUSDT"], "id": 2**63}, "INVALID_MESSAGE"),
+    ({"action": "ping", "id": {}}, "INVALID_MESSAGE"),
+    ({"action": "ping", "id": 4, "more": [1, {"a": None}]}, None),
+    ({"action": "unsubscribe", "symbols": ["NOPE"] * 100, "id": None}, None),
+    ({"action": "subscribe", "symbols": ["BTCUSDT", "BTCUSDT"], "update_interval": None}, None),
+    ({"action": "subscribe", "symbols": ["BTCUSDT"], "mode": "delta", "since": {}, "id": 0}, None),
+]
+
+
+@pytest.mark.parametrize("request_, code", ANSWERED, ids=lambda value: str(value)[:50])
+def test_a_request_is_answered_as_its_schema_says(server, request_, code):
+    action = request_.get("action") if isinstance(request_, dict) else None
+    is_good = action in list(REQUESTS) and REQUESTS[action].is_valid(request_)
+    assert is_good == (code in (None, "INVALID_SYMBOL")), "the schema says otherwise"
+    with server.socket() as ws:
+        ws.send(json.dumps(request_, ensure_ascii=False))
+        ws.send({"action": "unsubscribe", "symbols": ["BTCUSDT"], "id": "last"})
+        codes = []
+        while (message := ws.message("error", "unsubscribed")).get("id") != "last":
+            codes += [message["code"]] if message["type"] == "error" else []
+        assert codes == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "", "{'action':'ping'}", '{"action":"ping"}x', '{"action":"ping","action":"ping"}']
+)
+def test_what_is_no_json_is_told_and_closes_nothing(server, text):
+    with server.socket() as ws:
+        ws.send(text)
+        assert ws.message()["code"] == "INVALID_MESSAGE"
+        ws.send({"action": "ping"})
+        assert ws.message()["type"] == "pong"
+
+
+def test_too_many_messages_are_ignored_and_told(server):
+    burst = ASYNCAPI["x-limits"]["messages_burst"]
+    with server.socket() as ws:
+        for _ in range(burst + 15):
+            ws.send({"action": "ping"})
+        types = [ws.message()["type"] for _ in range(burst + 15)]
+        assert types[:burst] == ["pong"] * burst and types.count("error") > 0
+        time.sleep(0.5)
+        ws.send({"action": "nothing"})
+        assert ws.message()["code"] == "INVALID_ACTION", "half a second later it is heard again"
+
+
+def test_every_error_code_was_provoked_but_the_reserved_one():
+    codes = set(SENT["error"].schema["properties"]["code"]["enum"])
+    provoked = {code for _, code in ANSWERED if code} | {"RATE_LIMITED"}
+    assert codes - provoked == {"SERVER_ERROR"} and provoked <= codes
+
+
+def test_a_slow_reader_is_warned_and_then_gets_the_newest(start):
+    server = start("--bin", "BTCUSDT=0.01,ETHUSDT=0.01,SOLUSDT=0.001", "--ws-update-interval", "0.05")
+    with server.socket(receive_buffer=4096) as ws:
+        ws.send({"action": "subscribe", "symbols": SYMBOLS, "update_interval": 0})
+        end = time.monotonic() + PATIENCE
+        while server.get("/ws/stats")["snapshots_dropped"] < 5:
+            assert time.monotonic() < end, "nothing was dropped"
+            time.sleep(0.05)
+        warning = ws.message("warning")
+        assert warning["code"] == "SLOW_CONSUMER" and warning["dropped_messages"] >= 5
+        assert ws.message()["type"] == "snapshot"
+    assert server.get("/ws/stats")["slow_warnings"] >= 1
+
+
+def test_who_takes_nothing_is_dropped(start):
+    server = start(
+        "--bin", "BTCUSDT=0.01,ETHUSDT=0.01,SOLUSDT=0.001",
+        "--ws-update-interval", "0.05", "--ws-slow-consumer-timeout", "1",
+    )  # fmt: skip
+    with server.socket(receive_buffer=4096) as ws:
+        ws.send({"action": "subscribe", "symbols": SYMBOLS, "update_interval": 0})
+        end = time.monotonic() + PATIENCE
+        while not server.get("/ws/stats")["slow_closes"]:
+            assert time.monotonic() < end, "it is still there"
+            time.sleep(0.1)
+
+
+def test_an_address_whose_connections_are_cut_is_warned(start):
+    server = start()
+    for cuts in range(30):
+        ws = server.socket()
+        ws.send({"action": "ping"})
+        message = ws.message()
+        ws.cut()
+        if message["type"] == "warning":
+            break
+        time.sleep(0.05)
+    assert message["code"] == "CONNECTION_UNSTABLE" and "dropped_messages" not in message
+    assert cuts >= ASYNCAPI["x-limits"]["short_lives"]
+
+
+@pytest.mark.parametrize(
+    "code, frame",
+    [
+        (1000, (8, struct.pack(">H", 1000))),
+        (3000, (8, struct.pack(">H", 3000) + b"bye")),
+        (None, (8, b"")),
+        (1002, (9, b"", False)),
+        (1002, (0xB, b"")),
+        (1003, (2, b"binary")),
+        (1007, (1, b"\xff")),
+        (1009, (1, b" " * 4097)),
+    ],
+    ids=str,
+)
+def test_close_codes(server, code, frame):
+    assert f"| {code} |" in PROTOCOL or code in (1000, 3000, None)
+    with server.socket() as ws:
+        ws.frame(*frame)
+        assert ws.close_code()[0] == code
+
+
+def test_the_longest_message_is_taken(server):
+    with server.socket() as ws:
+        ws.send('{"action":"ping"}'.ljust(4096))
+        assert ws.message()["type"] == "pong"
+
+
+def test_a_stopping_server_says_when_to_come_back(start):
+    server = start()
+    with server.socket() as ws:
+        ws.send({"action": "ping"})
+        ws.message("pong")
+        server.process.send_signal(signal.SIGTERM)
+        code, reason = ws.close_code()
+    assert code == 1001
+    assert server.process.wait(PATIENCE) == 0
+    found = re.fullmatch(rb"server is stopping; reconnect in (\d+) ms", reason)
+    assert found and 500 <= int(found[1]) <= 9999
+
+
+def handshake(**changes):
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
+        "Sec-WebSocket-Version": "13",
+    }
+    headers.update({name.replace("_", "-"): value for name, value in changes.items()})
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+HANDSHAKES = [
+    (400, "GET", (), handshake(Sec_WebSocket_Key="short")),
+    (400, "GET", (), handshake(Connection="close")),
+    (403, "GET", ("--cors-allowed-origins", "https://a.example"), handshake(Origin="https://b.example")),
+    (404, "GET", ("--ws-enabled=false",), handshake()),
+    (405, "POST", (), handshake()),
+    (426, "GET", (), {}),
+    (426, "GET", (), handshake(Sec_WebSocket_Version="12")),
+]
+
+
+@pytest.mark.parametrize("status, method, flags, headers", HANDSHAKES, ids=str)
+def test_a_handshake_that_is_refused(server, start, status, method, flags, headers):
+    where = start(*flags) if flags else server
+    answer = where.ask("/ws/heatmap", method, headers)
+    assert answer[0] == status
+    document = documented("/ws/heatmap", status)
+    if "content" in document:
+        check_answer("/ws/heatmap", *answer)
+    else:
+        assert answer[2] == b""
+    if status == 426:
+        assert answer[1]["upgrade"] == "websocket"
+        assert answer[1]["sec-websocket-version"] == "13"
+
+
+def test_an_origin_of_the_list_and_none_are_let_in(start):
+    server = start("--cors-allowed-origins", "https://a.example,https://c.example")
+    for headers in (handshake(Origin="https://c.example"), handshake()):
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
+            lines = [f"{name}: {value}" for name, value in headers.items()]
+            head = "\r\n".join(["GET /ws/heatmap HTTP/1.1", "Host: x", *lines, "", ""])
+            sock.sendall(head.encode())
+            assert sock.recv(1000).startswith(b"HTTP/1.1 101 ")
+
+
+# --- HTTP ---
+
+
+def documented(path, status):
+    """What openapi.yaml says of this answer, itself or under `default`."""
+    responses = OPENAPI["paths"][path]["get"]["responses"]
+    assert str(status) in responses, f"{path} answers {status}, which is not in openapi.yaml"
+    return resolve(OPENAPI, responses[str(status)])
+
+
+def check_headers(document, headers):
+    for name, header in document.get("headers", {}).items():
+        assert name.lower() in headers, f"no {name}"
+        jsonschema.validate(
+            headers[name.lower()], header["schema"], cls=jsonschema.Draft202012Validator
+        )
+
+
+def check_answer(path, status, headers, body):
+    """Holds an answer against openapi.yaml; the parsed body."""
+    document = documented(path, status)
+    check_headers(document, headers)
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert headers["cache-control"] == ("no-cache" if status == 200 else "no-store")
+    if "content" not in document:
+        assert not body
+        return None
+    (kind, content), = document["content"].items()
+    assert headers["content-type"] == kind
+    assert int(headers["content-length"]) == len(body)
+    if kind != "application/json":
+        return body.decode()
+    value = parse(body)
+    validator = open_validator(content["schema"])
+    check(validator, value)
+    if status == 200 and path != "/ws/stats":
+        in_order(value, validator.schema)
+    return value
+
+
+SERIES, KLINES = "/liquidations/heatmap-timeseries", "/prices/klines"
+WINDOWS = {"48h": "30m", "3d": "1h", "7d": "1h", "14d": "2h", "30d": "4h", "60d": "8h", "90d": "12h"}
+WINDOWS.update({"180d": "1d", "1y": "1d"})
+ALWAYS_200 = ["/health", "/ready", "/symbols", "/metrics", "/ws/stats", "/"]
+# Path, query, status; all of one simulated market.
+ASKED = [
+    *[(path, "", 200) for path in ALWAYS_200],
+    *[(path, "unknown=ignored", 200) for path in ALWAYS_200],
+    ("/data/date-range", "symbol=ETHUSDT", 200),
+    ("/heatmap/latest", "symbol=SOLUSDT", 200),
+    *[(path, "", 422) for path in ("/data/date-range", "/heatmap/latest", SERIES, KLINES)],
+    *[(path, "symbol=", 422) for path in ("/data/date-range", "/heatmap/latest", SERIES, KLINES)],
+    *[(path, "symbol=NOPE", 400) for path in ("/data/date-range", "/heatmap/latest", SERIES, KLINES)],
+    *[(path, "symbol=A&symbol=B", 422) for path in ("/data/date-range", SERIES, KLINES)],
+    *[(path, "symbol=%ff", 422) for path in ("/heatmap/latest", SERIES, KLINES)],
+    (KLINES, "symbol=BTCUSDT", 200),
+    (KLINES, "symbol=BTCUSDT&interval=5m&limit=10", 200),
+    (KLINES, "symbol=BTCUSDT&interval=1d&limit=2000", 200),
+    (KLINES, "symbol=BTCUSDT&start_time=2025-01-02&end_time=2025-01-03T00:00:00Z", 200),
+    (KLINES, "symbol=BTCUSDT&start_time=2025-01-02T01:00%2B01:00&end_time=2025-01-03%2000:00", 200),
+    (KLINES, "symbol=BTCUSDT&start_time=1999-01-01&end_time=1999-01-02", 200),
+    (KLINES, "symbol=BTCUSDT&interval=1m", 422),
+    (KLINES, "symbol=BTCUSDT&limit=9", 422),
+    (KLINES, "symbol=BTCUSDT&limit=2001", 422),
+    (KLINES, "symbol=BTCUSDT&limit=ten", 422),
+    (KLINES, "symbol=BTCUSDT&start_time=2025-01-02", 422),
+    (KLINES, "symbol=BTCUSDT&end_time=2025-01-02", 422),
+    (KLINES, "symbol=BTCUSDT&interval=5m&start_time=1980-01-01&end_time=2025-01-02", 422),
+    (KLINES, "symbol=BTCUSDT&start_time=2025-01-03&end_time=2025-01-02", 400),
+    (KLINES, "symbol=BTCUSDT&start_time=yesterday&end_time=2025-01-02", 400),
+    (SERIES, "symbol=BTCUSDT", 200),
+    *[(SERIES, f"symbol=BTCUSDT&time_window={window}", 200) for window in WINDOWS],
+    (SERIES, "symbol=SOLUSDT&interval=4h&price_bin_size=2.5&warmup=12h", 200),
+    (SERIES, "symbol=ETHUSDT&interval=1h&leverage_weights=25:1&start_time=2025-01-02", 200),
+    (SERIES, "symbol=BTCUSDT&end_time=1999-01-01", 200),
+    (SERIES, "symbol=BTCUSDT&time_window=5d", 422),
+    (SERIES, "symbol=BTCUSDT&interval=7m", 422),
+    (SERIES, "symbol=BTCUSDT&interval=5m&start_time=1980-01-01", 422),
+    (SERIES, "symbol=BTCUSDT&price_bin_size=0", 422),
+    (SERIES, "symbol=BTCUSDT&price_bin_size=-1", 422),
+    (SERIES, "symbol=BTCUSDT&price_bin_size=1000001", 422),
+    (SERIES, "symbol=BTCUSDT&price_bin_size=much", 422),
+    (SERIES, "symbol=BTCUSDT&warmup=long", 422),
+    (SERIES, "symbol=BTCUSDT&start_time=2025-13-01", 400),
+    (SERIES, "symbol=BTCUSDT&start_time=2025-01-03&end_time=2025-01-02", 400),
+    (SERIES, "symbol=BTCUSDT&leverage_weights=7:1", 400),
+    (SERIES, "symbol=BTCUSDT&leverage_weights=5:0", 400),
+]
+
+
+@pytest.mark.parametrize("path, query, status", ASKED, ids=str)
+def test_an_answer_keeps_to_its_schema(server, path, query, status):
+    answer = server.ask(path + ("?" + query if query else ""))
+    assert answer[0] == status, answer[2][:300]
+    body = check_answer(path, *answer)
+    if status == 200 and path == SERIES:
+        for row in body["data"]:
+            check_levels(row["levels"], body["meta"]["price_bin_size"])
+        assert body["meta"]["total_snapshots"] == len(body["data"])
+        if "time_window=" in query:
+            assert body["meta"]["interval"] == WINDOWS[query.rsplit("=", 1)[1]]
+    if status == 200 and path == KLINES:
+        times = [kline["timestamp"] for kline in body["data"]]
+        assert times == sorted(set(times)) and body["count"] == len(times)
+    if path == "/heatmap/latest" and status == 200:
+        check_message(answer[2])
+
+
+def test_no_data_is_404_or_empty(still):
+    for path in ("/data/date-range?symbol=AAAUSDT", "/heatmap/latest?symbol=BBBUSDT"):
+        answer = still.ask(path)
+        assert answer[0] == 404
+        check_answer(path.split("?")[0], *answer)
+    for path in (KLINES, SERIES):
+        answer = still.ask(f"{path}?symbol=BBBUSDT")
+        assert answer[0] == 200 and check_answer(path, *answer)["data"] == []
+    answer = still.ask("/symbols")
+    bare, quiet = sorted(check_answer("/symbols", *answer)["symbols"], key=lambda s: len(s))
+    assert quiet["symbol"] == "AAAUSDT" and quiet["open_interest_start"] is None
+    assert bare["symbol"] == "BBBUSDT" and "interval" not in bare
+
+
+GOOD_QUERY = {
+    "/data/date-range": "symbol=AAAUSDT",
+    "/heatmap/latest": "symbol=AAAUSDT",
+    KLINES: "symbol=AAAUSDT",
+    SERIES: "symbol=AAAUSDT",
+}
+
+
+@pytest.mark.parametrize("path", [path for path in OPENAPI["paths"] if path != "/ws/heatmap"])
+def test_every_path_answers_head_options_304_and_405(still, path):
+    target = f"{path}?{GOOD_QUERY[path]}" if path in GOOD_QUERY else path
+    status, headers, body = still.ask(target)
+    etag = headers.get("etag")
+    assert etag is not None or status == 404
+    head = still.ask(target, "HEAD")
+    assert (head[0], head[2]) == (status, b"")
+    assert head[1]["content-type"] == headers["content-type"]
+    options = still.ask(target, "OPTIONS")
+    assert (options[0], options[1]["allow"]) == (204, "GET, HEAD, OPTIONS")
+    if path not in ("/ws/stats", "/metrics", "/data/date-range"):  # those change as we look
+        again = still.ask(target, headers={"If-None-Match": etag})
+        assert again[0] == 304 and again[2] == b"" and again[1]["etag"] == etag
+        check_headers(documented(path, 304), again[1])
+    for method in ("POST", "PUT", "DELETE"):
+        answer = still.ask(target, method)
+        assert answer[0] == 405
+        check_answer(path, *answer)
+
+
+def test_every_documented_status_is_provoked_here():
+    """500 alone cannot be: the database would have to break under a running server."""
+    provoked = {(path, str(status)) for path, _, status in ASKED}
+    provoked |= {("/ws/heatmap", str(status)) for status, *_ in HANDSHAKES} | {("/ws/heatmap", "101")}
+    provoked |= {("/data/date-range", "404"), ("/heatmap/latest", "404"), (KLINES, "429")}
+    provoked |= {(SERIES, "429"), (SERIES, "500"), (KLINES, "500")}
+    everywhere = {"304", "405", "503", "default"}
+    for path, item in OPENAPI["paths"].items():
+        assert list(item) == ["get"]
+        for status in item["get"]["responses"]:
+            assert status in everywhere or (path, status) in provoked, f"{status} of {path}"
+
+
+def rude_request(name):
+    good = b"GET /ready HTTP/1.1\r\nHost: x\r\n"
+    return {
+        "a bare line feed": (400, b"GET /ready HTTP/1.1\n\n"),
+        "no host": (400, b"GET /ready HTTP/1.1\r\n\r\n"),
+        "half a head": (408, good),
+        "a chunked body": (411, good + b"Transfer-Encoding: chunked\r\n\r\n"),
+        "a length beyond 64 bits": (413, good + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n"),
+        "a long line": (414, b"GET /" + b"a" * 8200),
+        "a long head": (431, good + b"A: " + b"a" * 8200),
+        "65 fields": (431, good + b"A: b\r\n" * 65 + b"\r\n"),
+        "an unregistered method": (501, b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        "a transfer coding": (501, good + b"Transfer-Encoding: gzip\r\n\r\n"),
+        "another version": (505, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n"),
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a bare line feed",
+        "no host",
+        "half a head",
+        "a chunked body",
+        "a length beyond 64 bits",
+        "a long line",
+        "a long head",
+        "65 fields",
+        "an unregistered method",
+        "a transfer coding",
+        "another version",
+    ],
+)
+def test_what_http_itself_brings(server, name):
+    status, data = rude_request(name)
+    answer, body = server.raw(data)
+    assert answer == status
+    check(open_validator(OPENAPI["components"]["schemas"]["Error"]), parse(body))
+    described = OPENAPI["components"]["responses"]["Error"]["description"]
+    assert str(status) in described and str(status) in PROTOCOL
+
+
+def test_a_path_that_is_not_here_is_404(server):
+    for path in ("/nothing", "/health/", "/sse/heatmap?symbols=BTCUSDT", "/%68ealth"):
+        status, headers, body = server.ask(path)
+        assert status == 404 and headers["cache-control"] == "no-store"
+        check(open_validator(OPENAPI["components"]["schemas"]["Error"]), parse(body))
+    assert server.ask("/publish/BTCUSDT", "POST")[0] == 404
+
+
+@contextlib.contextmanager
+def busy_store(server, count):
+    """The only store thread computes so many answers for an address that is nobody else's."""
+    request = f"GET {SERIES}?symbol=BTCUSDT&interval=5m&price_bin_size=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            sock = socket.create_connection(("127.0.0.1", server.port), PATIENCE, ("127.0.0.2", 0))
+            stack.enter_context(sock).sendall(request.encode())
+        time.sleep(0.1)
+        yield
+
+
+def ask_at_once(server, path, count, address):
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        jobs = [pool.submit(server.ask, path, source=address(i)) for i in range(count)]
+        return [job.result() for job in jobs]
+
+
+@pytest.mark.parametrize("path", [SERIES, KLINES])
+def test_too_many_requests_of_one_address_are_429(start, path):
+    server = start("--store-threads", "1", "--sim-speed", "1")
+    with busy_store(server, 3):
+        answers = ask_at_once(server, f"{path}?symbol=ETHUSDT&interval=1d", 40, lambda i: "127.0.0.1")
+    assert {answer[0] for answer in answers} == {200, 429}
+    for answer in answers:
+        check_answer(path, *answer)
+
+
+def test_a_full_queue_is_503(start):
+    server = start("--store-threads", "1", "--sim-speed", "1")
+    with busy_store(server, 10):
+        path = f"{KLINES}?symbol=ETHUSDT&limit=10"
+        answers = ask_at_once(server, path, 300, lambda i: f"127.0.1.{1 + i % 30}")
+    assert {answer[0] for answer in answers} == {200, 503}
+    for answer in answers:
+        check_answer(KLINES, *answer)
+
+
+def test_too_many_connections_are_503(start):
+    server = start("--ws-max-connections", "2")
+    with server.socket(), server.socket():
+        for path in [*ALWAYS_200, KLINES, SERIES, "/heatmap/latest", "/data/date-range", "/ws/heatmap"]:
+            for _ in range(100):  # it speaks first, and closes: a request may meet a reset
+                try:
+                    answer = server.ask(path)
+                    break
+                except (ConnectionError, http.client.HTTPException):
+                    time.sleep(0.05)
+            assert answer[0] == 503
+            check_answer(path, *answer)
+
+
+def test_gzip_when_asked_and_cors_when_configured(start):
+    server = start("--cors-allowed-origins", "https://a.example")
+    headers = {"Accept-Encoding": "gzip", "Origin": "https://a.example"}
+    _, plain, _ = server.ask("/heatmap/latest?symbol=BTCUSDT", headers={"Origin": "https://b.example"})
+    _, packed, _ = server.ask("/heatmap/latest?symbol=BTCUSDT", headers=headers)
+    assert "content-encoding" not in plain and "access-control-allow-origin" not in plain
+    assert packed["content-encoding"] == "gzip"
+    assert packed["access-control-allow-origin"] == "https://a.example"
+
+
+# --- the documents and the source, both ways ---
+
+
+def paths_in_source():
+    text = "".join(path.read_text() for path in sorted((ROOT / "src").glob("**/*.c")))
+    return {path for path in re.findall(r'"(/[a-z][\w./-]*)"', text) if "%" not in path}
+
+
+def test_every_route_is_in_openapi_and_every_path_there_is_answered(server):
+    page = {"/" + str(path.relative_to(ROOT / "web")) for path in (ROOT / "web").glob("*")}
+    documented_paths = set(OPENAPI["paths"])
+    for path in (paths_in_source() | documented_paths) - page:
+        status, _, body = server.ask(path)
+        is_answered = not (status == 404 and parse(body)["detail"] == "Not Found")
+        assert is_answered == (path in documented_paths), path
+        assert not is_answered or path in PROTOCOL, path
+
+
+def test_every_parameter_is_in_openapi_and_every_one_there_is_read():
+    source = "".join(path.read_text() for path in (ROOT / "src").glob("rest*.c"))
+    read = set(re.findall(r'params_(?:text|time|int)\(\w+, "(\w+)"', source))
+    listed = {
+        parameter["name"]
+        for item in OPENAPI["paths"].values()
+        for parameter in resolve(OPENAPI, item["get"].get("parameters", []))
+        if parameter["in"] == "query"
+    }
+    assert read == listed
+    for name in listed:
+        assert f"`{name}`" in PROTOCOL, name
+
+
+def test_every_counter_is_in_the_documents(server):
+    metrics = server.ask("/metrics")[2].decode()
+    names = set(re.findall(r"^(heatcast_\w+) -?\d+$", metrics, re.M))
+    assert names == set(re.findall(r"^\| `(heatcast_\w+)` \|", OPERATING, re.M))
+    for line in metrics.splitlines():
+        assert re.fullmatch(r"# (HELP|TYPE) heatcast_\w+ .+|heatcast_\w+ -?\d+", line), line
+    bare = {name.removeprefix("heatcast_").removesuffix("_total") for name in names}
+    stats = server.get("/ws/stats")
+    assert bare <= set(stats) == set(OPENAPI["components"]["schemas"]["Stats"]["properties"])
+
+
+# --- operating.md ---
+
+
+def settings_table():
+    done = subprocess.run(
+        [ROOT / "scripts" / "settings-table"], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_settings_table_is_up_to_date():
+    assert settings_table() in OPERATING, "run scripts/settings-table --write"
+
+
+def test_every_option_of_help_is_in_the_table_and_the_other_way_round():
+    table = {}
+    for flag, environment, default, commands in re.findall(
+        r"^\| `--([\w-]+) [^`]*` \| `(\w+)` \| (?:`([^`]*)`|empty) \| [^|]* \| ([\w, ]+) \|",
+        OPERATING,
+        re.M,
+    ):
+        for command in commands.split(", "):
+            table.setdefault(command, {})[flag] = (environment, default or "empty")
+    assert {"serve", "ingest"} <= set(table)
+    commands = re.findall(r"^  (\w+)  ", run("--help").stdout, re.M)
+    assert set(table) == set(commands), "the table knows other commands than the program"
+    for command in commands:
+        told = run(command, "--help").stdout
+        options = {
+            flag: (environment, default)
+            for flag, default, environment in re.findall(
+                r"^  --([\w-]+) [^\n]*\n[^\n]*\n +default (.*); environment (\w+)$", told, re.M
+            )
+        }
+        assert options == table[command]
+        for flag in re.findall(r"^  --([\w-]+)", told, re.M):
+            assert f"--{flag}" in OPERATING, flag
+
+
+def test_a_setting_out_of_range_ends_with_2_and_a_database_in_use_with_1(start, tmp_path):
+    assert run("serve", "--ws-max-connections", "0").returncode == 2
+    assert run("serve", "--redis-enabled").returncode == 2
+    assert run("serve", "--nothing").returncode == 2
+    assert run("ingest", "--db", tmp_path / "none.duckdb", tmp_path / "nothing").returncode == 1
+    start()
+    assert run("serve", "--listen", "127.0.0.1:0", "--db", tmp_path / "own.duckdb").returncode == 1
+    (tmp_path / "AAAUSDT-5m-2025-12-09.csv").write_text("1765238400000,1,1,1,1,1,0,0,0,0,0,0\n")
+    assert run("ingest", "--db", tmp_path / "own.duckdb", tmp_path).returncode == 2
+
+
+def test_after_a_stop_the_file_is_the_whole_database(start, tmp_path):
+    start().stop()
+    assert (tmp_path / "own.duckdb").exists() and not (tmp_path / "own.duckdb.wal").exists()
+
+
+# --- the examples ---
+
+
+def example(language, server):
+    (block,) = re.findall(rf"```{language}\n(.*?)```", PROTOCOL, re.S)
+    assert "127.0.0.1:8000" in block
+    return block.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+
+
+def run_example(*command, **options):
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, check=False, **options
+    )
+
+
+def test_the_python_client_works(server):
+    done = run_example(sys.executable, "-c", example("python", server))
+    assert done.returncode == 0 and done.stdout.count(" levels, biggest ") == 3, done.stderr
+
+
+def test_the_node_client_works(server):
+    node, modules = shutil.which("node"), ROOT / "tests" / "node_modules"
+    assert node and (modules / "ws").exists(), "run scripts/setup test"
+    environment = {**os.environ, "NODE_PATH": str(modules)}
+    done = run_example(node, "-e", example("js", server), env=environment)
+    assert done.stdout.count(" levels\n") == 3 and "closed 1005" in done.stdout, done.stderr
+
+
+def test_the_curl_lines_work(server):
+    for line in example("sh", server).splitlines():
+        done = run_example("bash", "-c", line.replace("curl ", "curl --fail "))
+        assert done.returncode == 0, line
+        parse(done.stdout)
