@@ -99,6 +99,13 @@ static int64_t visible_at(const struct symbol *symbol, int64_t clock_ms)
     return MIN(MAX(open_ms, symbol->first_open_ms), symbol->last_open_ms);
 }
 
+int64_t engine_visible_oi_ms(const struct engine *engine, const struct symbol *symbol)
+{
+    if (!engine->is_replay || symbol->oi_first_ms < 0) return symbol->oi_last_ms;
+    /* Points of the newest candle's bucket have happened with it. */
+    return MIN(symbol->oi_last_ms, engine_visible_ms(engine, symbol) + MAX(symbol->step_ms - 1, 0));
+}
+
 int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symbol)
 {
     if (!symbol->step_ms) return symbol->oi_last_ms;
@@ -169,7 +176,7 @@ static void publish_if_changed(struct live *live)
     }
 }
 
-static void answer_with(struct live *live, struct site_request *request)
+static void answer_latest(const struct live *live, struct site_request *request)
 {
     if (live->latest) {
         request->response = (struct site_response){.status = 200,
@@ -183,14 +190,34 @@ static void answer_with(struct live *live, struct site_request *request)
     site_answer(request);
 }
 
-static void answer_waiters(struct live *live)
+/* `status` is what to say when there is still nothing to show. */
+static void answer_waiters(struct live *live, int status)
 {
-    for (size_t i = 0; i < live->waiter_count; i++)
-        answer_with(live, live->waiters[i]);
+    static const char busy[] = "the server is busy; try again later";
+    static const char unread[] = "the database could not be read; see the server's log";
+
+    for (size_t i = 0; i < live->waiter_count; i++) {
+        struct site_request *request = live->waiters[i];
+
+        if (live->latest || status == 404) {
+            answer_latest(live, request);
+            continue;
+        }
+        site_fail(&request->response, status, status == 500 ? unread : busy);
+        site_answer(request);
+    }
     live->waiter_count = 0;
 }
 
 /* --- refreshing --- */
+
+static void forget_counts(struct heatmap *map)
+{
+    struct snapshot unseen = {0};
+
+    heatmap_snapshot(map, &unseen);
+    snapshot_deinit(&unseen);
+}
 
 /* On a store thread: what has come since, as rows; for a build, a heatmap of all of it. */
 static void work_refresh(struct store_job *job, struct store_conn *conn)
@@ -217,8 +244,12 @@ static void work_refresh(struct store_job *job, struct store_conn *conn)
     r->applied_ms = r->rows[r->row_count - 1].candle.open_time_ms;
     if (!r->is_build) return;
     r->map = heatmap_new(r->bin_e12, &leverage_mix_default);
-    for (size_t i = 0; i < r->row_count; i++)
+    for (size_t i = 0; i < r->row_count; i++) {
+        /* What all of history opened and consumed is no news: the first snapshot's counts are the
+         * newest candle's. */
+        if (i + 1 == r->row_count) forget_counts(r->map);
         heatmap_apply(r->map, &r->rows[i].candle, r->rows[i].oi_delta);
+    }
 }
 
 static void refresh_free(struct refresh *r)
@@ -263,6 +294,7 @@ static void done_refresh(struct store_job *job)
 {
     struct refresh *r = container_of(job, struct refresh, job);
     struct live *live = r->live;
+    int status;
 
     live->refresh = NULL;
     if (!job->is_dropped && !r->err && r->row_count) {
@@ -272,11 +304,12 @@ static void done_refresh(struct store_job *job)
             take_rows(live, r);
         live->series = r->series;
         live->applied_ms = r->applied_ms;
-        live->symbol.last_close = price_to_double(r->rows[r->row_count - 1].candle.close_e8);
+        live->symbol.price = price_to_double(r->rows[r->row_count - 1].candle.close_e8);
     }
+    status = job->is_dropped || r->err == ERR_STOPPED ? 503 : r->err ? 500 : 404;
     refresh_free(r);
     if (live->map && !live->engine->is_stopping) publish_if_changed(live);
-    answer_waiters(live);
+    answer_waiters(live, status);
     if (live->refresh_again && !live->engine->is_stopping) start_refresh(live);
 }
 
@@ -301,7 +334,7 @@ static void submit_refresh(struct live *live, int64_t until_ms, uint64_t lap)
     if (!store_submit(engine->store, engine->loop, &r->job)) return;
     live->refresh = NULL; /* the store is busy or closing: the next tick asks again */
     refresh_free(r);
-    answer_waiters(live);
+    answer_waiters(live, 503);
 }
 
 static void start_refresh(struct live *live)
@@ -313,7 +346,7 @@ static void start_refresh(struct live *live)
     live->refresh_again = live->refresh != NULL;
     if (live->refresh) return;
     if (!live->symbol.step_ms) {
-        answer_waiters(live);
+        answer_waiters(live, 404);
         return;
     }
     p = position(engine, &live->symbol);
@@ -327,7 +360,7 @@ static void start_refresh(struct live *live)
         return;
     }
     if (live->is_forgotten) publish_if_changed(live);
-    answer_waiters(live);
+    answer_waiters(live, 404);
 }
 
 static void tick_live(struct live *live, int64_t now)
@@ -370,7 +403,7 @@ void engine_answer_latest(struct engine *engine, const struct symbol *symbol,
     struct live *live = &engine->lives[symbol->id];
 
     if (live->latest && live->has_subscribers) {
-        answer_with(live, request);
+        answer_latest(live, request);
         return;
     }
     live->waiters = mem_realloc(live->waiters, (live->waiter_count + 1) * sizeof(request));
@@ -430,7 +463,8 @@ static void live_init(struct live *live, struct engine *engine, uint32_t id,
                                    .first_any_ms = stored->candle_first_ms,
                                    .oi_first_ms = stored->oi_first_ms,
                                    .oi_last_ms = stored->oi_last_ms,
-                                   .last_close = stored->last_close};
+                                   .first_price = stored->first_close,
+                                   .price = engine->is_replay ? 0 : stored->last_close};
     strcpy(live->symbol.name, stored->symbol);
     if (stored->step_ms && price_from_double(stored->first_close, &first_e8))
         first_e8 = PRICE_ONE_E8;
@@ -488,10 +522,10 @@ int engine_new(const struct config *config, struct loop *loop, struct store *sto
                               .is_simulated = is_simulated};
     deflater_init(&engine->deflater, 6, DEFLATE_WINDOW_BITS_MAX);
     engine->lives = mem_zalloc(symbol_count * sizeof(*engine->lives));
-    for (size_t i = 0; i < symbol_count; i++)
-        live_init(&engine->lives[i], engine, (uint32_t)i, &symbols[i]);
     err = span_parse(str_of(config->history), &engine->history_ms); /* config_load looked at it */
     if (!err) err = set_replay(engine, message, message_size);
+    for (size_t i = 0; i < symbol_count; i++)
+        live_init(&engine->lives[i], engine, (uint32_t)i, &symbols[i]);
     if (!err) err = set_bins(engine, config->bin, message, message_size);
     if (err)
         engine_free(engine);
@@ -522,7 +556,7 @@ void engine_free(struct engine *engine)
     for (size_t i = 0; i < engine->count; i++) {
         struct live *live = &engine->lives[i];
 
-        answer_waiters(live);
+        answer_waiters(live, 503);
         free(live->waiters);
         if (live->refresh) refresh_free(live->refresh);
         heatmap_free(live->map);

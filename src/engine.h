@@ -24,7 +24,8 @@ struct symbol {
     int64_t first_open_ms, last_open_ms; /* of those */
     int64_t first_any_ms;                /* of candles of all steps */
     int64_t oi_first_ms, oi_last_ms;     /* -1 for none */
-    double last_close;
+    double first_price;                  /* the oldest stored one, USDT; 0 without candles */
+    double price;                     /* the newest that has happened; 0 while that is not known */
     const struct publication *latest; /* NULL before the first; the engine's reference */
 };
 
@@ -44,6 +45,9 @@ const struct symbol *engine_find(const struct engine *engine, struct str name); 
 /* What of a symbol's data has happened: the open time of the newest closed candle of its finest
  * step. Everything, unless a replay hides what is to come. */
 int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symbol);
+
+/* The same for its open interest: the time of the newest point, -1 for none. */
+int64_t engine_visible_oi_ms(const struct engine *engine, const struct symbol *symbol);
 
 /* The stored data has grown: the newest candle of every symbol now opens at last_open_ms. */
 void engine_on_candles(void *engine, int64_t last_open_ms);

@@ -95,13 +95,16 @@ static void add_symbol(struct buf *out, const struct engine *engine, const struc
     buf_printf(out, "{\"symbol\":\"%s\",\"price_bin_size\":", symbol->name);
     snapshot_write_price(out, 1, symbol->bin_e12);
     if (symbol->step_ms) {
-        buf_printf(out, ",\"interval\":\"%s\",\"last_price\":", step_name(symbol->step_ms, step));
-        buf_add_double(out, symbol->last_close);
+        buf_printf(out, ",\"interval\":\"%s\"", step_name(symbol->step_ms, step));
+        if (symbol->price > 0) { /* a replay knows it when somebody has subscribed */
+            buf_add_text(out, ",\"last_price\":");
+            buf_add_double(out, symbol->price);
+        }
         add_field_time(out, "start_time", symbol->first_open_ms);
         add_field_time(out, "end_time", engine_visible_ms(engine, symbol));
     }
     add_field_time(out, "open_interest_start", symbol->oi_first_ms);
-    add_field_time(out, "open_interest_end", symbol->oi_last_ms);
+    add_field_time(out, "open_interest_end", engine_visible_oi_ms(engine, symbol));
     buf_add_char(out, '}');
 }
 
@@ -216,7 +219,6 @@ static void answer_date_range(struct rest *rest, struct site_request *request)
     struct params params = {str_of(request->query), rest->engine, &request->response};
     const struct symbol *symbol;
     struct buf out = {0};
-    int64_t end_ms;
 
     if (params_symbol(&params, &symbol) && symbol->oi_first_ms < 0)
         params_fail(&params, 404, "no open interest is stored for %s", symbol->name);
@@ -224,15 +226,9 @@ static void answer_date_range(struct rest *rest, struct site_request *request)
         site_answer(request);
         return;
     }
-    end_ms =
-        symbol->step_ms ? engine_visible_ms(rest->engine, symbol) + symbol->step_ms : INT64_MAX;
     buf_printf(&out, "{\"symbol\":\"%s\"", symbol->name);
     add_field_time(&out, "start_date", symbol->oi_first_ms);
-    /* In a replay what is to come is not told. */
-    add_field_time(&out, "end_date",
-                   strcmp(engine_config(rest->engine)->feed, "replay") == 0
-                       ? MIN(symbol->oi_last_ms, end_ms)
-                       : symbol->oi_last_ms);
+    add_field_time(&out, "end_date", engine_visible_oi_ms(rest->engine, symbol));
     buf_add_char(&out, '}');
     answer_json(request, &out);
 }

@@ -70,7 +70,9 @@ static bool read_span(const struct params *params, struct timeseries_query *quer
 /* "default 100, or the symbol's stream bucket where 100 is more than a 50th of its price" */
 static int64_t default_bin(const struct symbol *symbol)
 {
-    return symbol->last_close < 50 * 100 ? symbol->bin_e12 : 100 * PRICE_BIN_ONE_E12;
+    double price = symbol->price > 0 ? symbol->price : symbol->first_price;
+
+    return price < 50 * 100 ? symbol->bin_e12 : 100 * PRICE_BIN_ONE_E12;
 }
 
 static bool read_bin(const struct params *params, const struct symbol *symbol, int64_t *bin_e12)

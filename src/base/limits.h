@@ -10,8 +10,8 @@
 #define LIMIT_SYMBOLS_PER_MESSAGE 100
 /* A client's subscriptions in all. */
 #define LIMIT_SUBSCRIPTIONS_PER_CLIENT 100
-/* Replies waiting for a client that reads nothing: beyond, it is closed (1008), since it sends
- * requests without reading answers. */
+/* Replies waiting for a client that reads nothing: beyond, it is cut off, since it sends requests
+ * without reading answers and would not read a close frame either. */
 #define LIMIT_REPLIES_QUEUED 64
 
 /* Seconds for a connection to finish its request head, and to stay idle between requests. */

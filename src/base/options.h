@@ -23,7 +23,7 @@ OPTION(sim_seed, INT, "sim-seed", "HEATCAST_SIM_SEED", "1", 0, 9007199254740992.
        "the simulated market's seed: same seed, same market")
 OPTION(sim_speed, REAL, "sim-speed", "HEATCAST_SIM_SPEED", "300", 0.001, 1000000, CMD_SERVE,
        "TIMES", "simulated seconds per second; 300 is a 5m candle a second")
-OPTION(threads, INT, "threads", "HEATCAST_THREADS", "0", 0, 256, CMD_SERVE, "N",
+OPTION(threads, INT, "threads", "HEATCAST_THREADS", "0", 0, 64, CMD_SERVE, "N",
        "I/O threads; 0 takes as many as the machine has cores")
 OPTION(store_threads, INT, "store-threads", "HEATCAST_STORE_THREADS", "2", 1, 64, CMD_SERVE, "N",
        "threads that query DuckDB")
@@ -39,7 +39,7 @@ OPTION(ws_max_message_bytes, INT, "ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES"
        16777216, CMD_SERVE, "BYTES", "longest message a client may send; beyond, close 1009")
 OPTION(ws_slow_consumer_timeout, REAL, "ws-slow-consumer-timeout", "WS_SLOW_CONSUMER_TIMEOUT", "60",
        1, 86400, CMD_SERVE, "SECONDS",
-       "a client that takes nothing of what waits for it this long is closed, 1013")
+       "a client that takes nothing of what waits for it this long is cut off")
 OPTION(ws_max_queue_size, INT, "ws-max-queue-size", "WS_MAX_QUEUE_SIZE", "1", 1, 1000000, CMD_SERVE,
        "N", "accepted for compatibility: a client's queue holds the newest of each symbol, depth 1")
 OPTION(redis_enabled, BOOL, "redis-enabled", "REDIS_ENABLED", "false", 0, 1, CMD_SERVE, "BOOL",

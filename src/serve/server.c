@@ -1,6 +1,7 @@
 #include "serve/server.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +29,20 @@ struct server {
     char address[80];
 };
 
-/* The name is looked up by the C library: listen addresses are few and known at start. */
+/* Names are looked up once, at start, where waiting for it holds nobody up. */
 static int resolve(const char *listen, struct sockaddr_storage *address)
 {
-    char host[256];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found;
+    char host[256], service[8];
     int port, err = host_port_parse(listen, host, sizeof(host), &port);
 
     if (err) return UV_EINVAL;
-    if (strcmp(host, "localhost") == 0) strcpy(host, "127.0.0.1");
-    err = uv_ip4_addr(host, port, (struct sockaddr_in *)address);
-    return err ? uv_ip6_addr(host, port, (struct sockaddr_in6 *)address) : 0;
+    snprintf(service, sizeof(service), "%d", port);
+    if (getaddrinfo(host, service, &hints, &found)) return UV_EAI_NONAME;
+    memcpy(address, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return 0;
 }
 
 static socklen_t address_size(const struct sockaddr *address)
