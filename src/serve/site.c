@@ -195,6 +195,15 @@ struct dress {
     struct str origin; /* .at NULL for none */
 };
 
+static void write_connection(struct buf *head, const struct conn *c, int status)
+{
+    if (status == 426) { /* RFC 9110 §15.5.22, §7.8 */
+        http_write_header(head, "Upgrade", STR("websocket"));
+        http_write_header(head, "Connection", STR("Upgrade, close"));
+    } else if (c->close_after)
+        http_write_header(head, "Connection", STR("close"));
+}
+
 static void write_head(struct buf *head, const struct conn *c, const struct site_response *response,
                        const struct dress *dress, const struct blob *body)
 {
@@ -218,9 +227,11 @@ static void write_head(struct buf *head, const struct conn *c, const struct site
     if (response->retry_after_s)
         http_write_header_int(head, "Retry-After", response->retry_after_s);
     if (response->status == 405) http_write_header(head, "Allow", STR("GET, HEAD, OPTIONS"));
+    /* RFC 6455 §4.4 */
+    if (response->is_handshake) http_write_header(head, "Sec-WebSocket-Version", STR("13"));
     write_cors(head, c->shard->env, dress->origin);
     write_security(head);
-    if (c->close_after) http_write_header(head, "Connection", STR("close"));
+    write_connection(head, c, response->status);
     http_write_end(head);
 }
 
@@ -337,12 +348,26 @@ static void serve_options(struct conn *c, const struct http_request *request)
     conn_answered(c);
 }
 
+static void refuse_handshake(struct conn *c, const struct http_request *request, int status)
+{
+    struct site_response response = {0};
+    struct dress dress = dress_of(request);
+
+    site_fail(&response, status,
+              status == 426   ? "this is a WebSocket: Upgrade: websocket, Sec-WebSocket-Version: 13"
+              : status == 405 ? "a WebSocket is opened with GET"
+                              : "not a WebSocket handshake of RFC 6455");
+    response.is_handshake = true;
+    c->close_after = true;
+    respond(c, &response, &dress);
+    response_deinit(&response);
+}
+
 static void serve_websocket(struct conn *c, const struct http_request *request)
 {
     const struct shard_env *env = c->shard->env;
     struct str origin = http_header(&request->headers, "Origin");
     struct handshake handshake;
-    struct buf refusal = {0};
     bool is_any;
     int err;
 
@@ -359,12 +384,7 @@ static void serve_websocket(struct conn *c, const struct http_request *request)
         conn_open(c, &handshake);
         return;
     }
-    stats_add(&c->shard->stats, STAT_http_requests, 1);
-    stats_add(&c->shard->stats, STAT_http_errors, 1);
-    handshake_write_refusal(&refusal, -err);
-    c->close_after = true;
-    conn_reply(c, blob_take(&refusal));
-    conn_answered(c);
+    refuse_handshake(c, request, -err);
 }
 
 /* --- questions for the floor above --- */

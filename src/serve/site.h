@@ -21,7 +21,7 @@ struct site_response {
     struct blob *gzip;        /* the body compressed; reference held; NULL when it was not made */
     char etag[20];            /* without quotes; "" for none */
     unsigned retry_after_s;   /* Retry-After; 0 leaves it out */
-    const char *cache;        /* Cache-Control, static text; NULL: no-cache */
+    bool is_handshake;        /* of a refused WebSocket upgrade: says which version we speak */
 };
 
 struct site_request {

@@ -249,25 +249,6 @@ void handshake_write_accept(struct buf *out, const struct handshake *handshake)
     http_write_end(out);
 }
 
-void handshake_write_refusal(struct buf *out, int status)
-{
-    struct str connection = status == 426 ? STR("Upgrade, close") : STR("close");
-    const char *body = status == 426   ? "{\"detail\":\"this is a WebSocket: Upgrade: websocket, "
-                                         "Sec-WebSocket-Version: 13\"}"
-                       : status == 405 ? "{\"detail\":\"a WebSocket is opened with GET\"}"
-                                       : "{\"detail\":\"not a WebSocket handshake of RFC 6455\"}";
-
-    http_write_status(out, status);
-    if (status == 405) http_write_header(out, "Allow", STR("GET"));
-    if (status == 426) http_write_header(out, "Upgrade", STR("websocket")); /* RFC 9110 §15.5.22 */
-    http_write_header(out, "Connection", connection);
-    http_write_header(out, "Sec-WebSocket-Version", STR("13")); /* RFC 6455 §4.4 */
-    http_write_header(out, "Content-Type", STR("application/json"));
-    http_write_header_int(out, "Content-Length", (int64_t)strlen(body));
-    http_write_end(out);
-    buf_add_text(out, body);
-}
-
 static void encode_key(const struct handshake_request *request,
                        unsigned char key[KEY_TEXT_SIZE + 1])
 {

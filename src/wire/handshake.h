@@ -39,10 +39,6 @@ int handshake_check(const struct http_request *request, bool with_deflate,
 /* Appends the 101 response. */
 void handshake_write_accept(struct buf *out, const struct handshake *handshake);
 
-/* Appends the whole response to a request that handshake_check() refused with -status. It says
- * "Connection: close", so close after it. */
-void handshake_write_refusal(struct buf *out, int status);
-
 /* What a client asks for. */
 struct handshake_request {
     struct str host;                  /* "example.com:8000" */

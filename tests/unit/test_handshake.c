@@ -165,32 +165,6 @@ TEST(a_refused_request_leaves_the_result_alone)
     assert_memory_equal(&handshake, &before, sizeof(before));
 }
 
-/* A refusal's head, and that its body is JSON of the length it tells. */
-static void expect_refusal(int status, const char *head)
-{
-    struct buf out = {0};
-    const char *body;
-    char length[64];
-
-    handshake_write_refusal(&out, status);
-    buf_add_char(&out, '\0');
-    assert_memory_equal(out.data, head, strlen(head));
-    body = strstr(out.data, "\r\n\r\n{\"detail\":\"");
-    assert_non_null(body);
-    snprintf(length, sizeof(length), "\r\nContent-Length: %zu\r\n", strlen(body + 4));
-    assert_non_null(strstr(out.data, length));
-    buf_deinit(&out);
-}
-
-TEST(a_refusal_names_our_version_and_says_why)
-{
-    expect_refusal(426, "HTTP/1.1 426 Upgrade Required\r\n" UPGRADE
-                        "Connection: Upgrade, close\r\n" VERSION);
-    expect_refusal(405, "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n"
-                        "Connection: close\r\n" VERSION);
-    expect_refusal(400, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n" VERSION);
-}
-
 /* ---- permessage-deflate ---- */
 
 #define AGREED "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
