@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 
 enum type { BOOL, INT, REAL, TEXT };
 
@@ -151,7 +152,7 @@ static bool is_known_elsewhere(struct str name)
 static bool load_line(struct loading *l, char *line, int number)
 {
     struct str text = str_trim((struct str){line, strcspn(line, "\r\n")}), name, value;
-    const char *equals;
+    const char *equals, *note;
     char where[512], *copy;
     size_t index;
     bool ok;
@@ -164,7 +165,11 @@ static bool load_line(struct loading *l, char *line, int number)
         return false;
     }
     name = str_trim((struct str){text.at, (size_t)(equals - text.at)});
-    value = str_trim((struct str){equals + 1, (size_t)(text.at + text.size - equals - 1)});
+    value = (struct str){equals + 1, (size_t)(text.at + text.size - equals - 1)};
+    /* A comment may follow a value behind a space; a '#' inside of one is the value's. */
+    note = memmem(value.at, value.size, " #", 2);
+    if (note) value.size = (size_t)(note - value.at);
+    value = str_trim(value);
     if (!find_option(l, name, &index)) {
         if (is_known_elsewhere(name)) return true;
         fprintf(stderr, "heatcast: %s: unknown setting '%.*s'\n", where, (int)name.size, name.at);
@@ -299,36 +304,62 @@ static bool load_flags(struct loading *l, struct flags *flags, int argc, char **
     return true;
 }
 
-/* What one value says must be right by itself; texts are looked at here, once for all commands. */
-static bool check_texts(const struct loading *l)
+/* Says what a text must be, and where it was said; returns false. */
+static bool refuse_text(const struct loading *l, const char *flag, const char *value,
+                        const char *what)
+{
+    size_t index;
+
+    if (!find_option(l, str_of(flag), &index)) abort();
+    fprintf(stderr, "heatcast: %s: %s is '%s', must be %s\n", l->where[index], flag, value, what);
+    return false;
+}
+
+static bool is_one_of(const char *value, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(value, words[i]) == 0) return true;
+    return false;
+}
+
+static bool check_log(const struct loading *l)
+{
+    static const char *const formats[] = {"text", "json", "auto"};
+    const struct config *c = l->config;
+    enum log_level level;
+
+    if (!log_level_parse(c->log_level, &level))
+        return refuse_text(l, "log-level", c->log_level, "debug, info, warning or error");
+    if (!is_one_of(c->log_format, formats, ARRAY_LEN(formats)))
+        return refuse_text(l, "log-format", c->log_format, "text, json or auto");
+    return true;
+}
+
+static bool check_serve(const struct loading *l)
 {
     static const char *const feeds[] = {"none", "replay", "sim"};
     const struct config *c = l->config;
     char host[256];
     int64_t span;
     int port;
-    bool ok;
 
-    if (!(l->command & CMD_SERVE)) return true;
-    if (host_port_parse(c->listen, host, sizeof(host), &port)) {
-        fprintf(stderr, "heatcast: listen is '%s', must be HOST:PORT\n", c->listen);
-        return false;
-    }
-    if (span_parse(str_of(c->history), &span)) {
-        fprintf(stderr, "heatcast: history is '%s', must be a span like 12h, 30d or 1y\n",
-                c->history);
-        return false;
-    }
-    ok = false;
-    for (size_t i = 0; i < ARRAY_LEN(feeds); i++)
-        ok = ok || strcmp(c->feed, feeds[i]) == 0;
-    if (!ok) fprintf(stderr, "heatcast: feed is '%s', must be none, replay or sim\n", c->feed);
-    if (ok && c->redis_enabled) {
-        fprintf(stderr,
-                "heatcast: redis-enabled is true, but this version serves from one machine only\n");
-        return false;
-    }
-    return ok;
+    if (host_port_parse(c->listen, host, sizeof(host), &port))
+        return refuse_text(l, "listen", c->listen, "HOST:PORT");
+    if (span_parse(str_of(c->history), &span))
+        return refuse_text(l, "history", c->history, "a span like 12h, 30d or 1y");
+    if (!is_one_of(c->feed, feeds, ARRAY_LEN(feeds)))
+        return refuse_text(l, "feed", c->feed, "none, replay or sim");
+    if (c->redis_enabled)
+        return refuse_text(l, "redis-enabled", "true",
+                           "false: this version serves from one machine only");
+    return true;
+}
+
+/* What one value says must be right by itself; texts are looked at here, once for all commands. */
+static bool check_texts(const struct loading *l)
+{
+    if (l->command & (CMD_SERVE | CMD_INGEST) && !check_log(l)) return false;
+    return !(l->command & CMD_SERVE) || check_serve(l);
 }
 
 static enum config_result load_all(struct loading *l, const char *usage, int argc, char **argv,

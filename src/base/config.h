@@ -2,7 +2,8 @@
  *
  * A flag wins over the environment, the environment over the file, the file over the default. The
  * file (--config FILE) has lines `name = value`, name being the flag's or the environment's; `#`
- * starts a comment. Used by the main thread before others start; read-only from then on. */
+ * starts a comment, at a line's beginning or behind a space. Used by the main thread before others
+ * start; read-only from then on. */
 #ifndef HEATCAST_BASE_CONFIG_H
 #define HEATCAST_BASE_CONFIG_H
 

@@ -42,7 +42,7 @@ def await_that(condition, what, seconds=PATIENCE):
         time.sleep(0.02)
 
 
-def run(*words, timeout=PATIENCE * 3, **env):
+def run(*words, timeout=PATIENCE, **env):
     """A command that ends by itself; .returncode, .stdout and .stderr are text."""
     return subprocess.run(
         [PROGRAM, *map(str, words)],
@@ -55,7 +55,7 @@ def run(*words, timeout=PATIENCE * 3, **env):
 
 
 def ingest(db, *paths):
-    done = run("ingest", "--db", db, *paths)
+    done = run("ingest", "--db", db, *paths, timeout=PATIENCE * 3)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -101,12 +101,12 @@ class Server:
         self.reader.start()
         try:
             assert self.has_begun.wait(PATIENCE) and self.lines, self.log()
-            found = re.search(r"at http://([0-9.]+):(\d+)/$", self.lines[0])
+            found = re.search(r"at http://([0-9.]+|\[[0-9a-f:]+\]):(\d+)/$", self.lines[0])
             assert found, self.lines
         except AssertionError:
             self.kill()
             raise
-        self.host, self.port = found[1], int(found[2])
+        self.host, self.port = found[1].strip("[]"), int(found[2])
 
     def _read(self):
         for line in self.process.stdout:

@@ -4,15 +4,14 @@ import gzip
 import json
 import re
 import time
-from datetime import datetime, timezone
+from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from dumps import STEP_MS, START_MS, aggregate, iso, ms, read_klines, write_klines, write_metrics
 from rude import Rude, RudeSocket
-from server import FAST, PATIENCE, SLACK, await_that, ingest
+from server import FAST, PATIENCE, SLACK, Server, await_that, ingest
 
 TIMESERIES = "/liquidations/heatmap-timeseries"
 KLINES = "/prices/klines"
@@ -92,7 +91,8 @@ def test_an_answer_is_written_in_the_canonical_form(real):
         rf'\{{"timestamp":"{at}","levels":\[(?:{level}(?:,{level})*)?\],'
         r'"positions_created":\d+,"positions_consumed":\d+\}'
     )
-    assert re.fullmatch(rf'\{{"data":\[{row}(?:,{row})*\],"meta":\{{"symbol":"BTCUSDT",.*\}}\}}', body)
+    meta = r'"meta":\{"symbol":"BTCUSDT",.*\}'
+    assert re.fullmatch(rf'\{{"data":\[{row}(?:,{row})*\],{meta}\}}', body)
 
 
 def test_levels_ascend_and_none_is_empty(real):
@@ -644,7 +644,8 @@ FRIEND, FOE = "https://friend.example", "https://foe.example"
 
 def cors_of(server, method="GET", origin=FRIEND, target="/health", **headers):
     answer = server.request(target, method, headers={"Origin": origin, **headers})
-    return answer, {k.lower(): v for k, v in answer.headers.items() if k.lower().startswith("access-")}
+    fields = {name.lower(): value for name, value in answer.headers.items()}
+    return answer, {name: fields[name] for name in fields if name.startswith("access-")}
 
 
 def test_without_origins_there_are_no_cors_headers(real):
@@ -725,7 +726,8 @@ def test_a_flood_of_pipelined_requests_is_answered_whole(real):
 def test_pipelined_requests_are_answered_to_who_has_said_all(real):
     """A half-closed connection still listens."""
     with Rude(real.address) as client:
-        client.send((f"GET {KLINES}?symbol=BTCUSDT HTTP/1.1\r\nHost: x\r\n\r\n" + GET + "\r\n").encode())
+        first = f"GET {KLINES}?symbol=BTCUSDT HTTP/1.1\r\nHost: x\r\n\r\n"
+        client.send((first + GET + "\r\n").encode())
         client.half_close()
         assert client.take_answer().json()["symbol"] == "BTCUSDT"
         assert client.take_answer().json() == {"status": "ready"}
@@ -947,8 +949,8 @@ def test_everything_that_the_page_asks_for_is_there(real):
         "/node_modules/", "/package.json", "/test/", "/app.js%00", "/.git/config",
     ],
 )  # fmt: skip
-def test_nothing_but_the_page_can_be_read(serve, tmp_path, target, own_root, request):
-    server = request.getfixturevalue("root_server") if own_root else request.getfixturevalue("real")
+def test_nothing_but_the_page_can_be_read(request, target, own_root):
+    server = request.getfixturevalue("root_server" if own_root else "sim")
     with Rude(server.address) as client:
         answer = client.ask(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer.status in (400, 404)
@@ -958,8 +960,6 @@ def test_nothing_but_the_page_can_be_read(serve, tmp_path, target, own_root, req
 @pytest.fixture(scope="module")
 def root_server(tmp_path_factory):
     """A server whose page lies in a folder beside something it must not show."""
-    from server import Server
-
     folder = tmp_path_factory.mktemp("root")
     (folder / "secret").write_text("secret words")
     (folder / "web").mkdir()

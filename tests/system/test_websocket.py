@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 import pytest
 import websockets
 
+from dumps import write_klines
 from rude import (
     BINARY,
     CLOSE,
@@ -125,12 +126,14 @@ def test_every_client_gets_the_same_bytes(serve):
     server = serve(*FAST, "--threads", "4")
     texts = {}
 
+    wish = {"action": "subscribe", "symbols": ["BTCUSDT"], "update_interval": 0}
+
     async def listen():
         async with websockets.connect(server.ws_url) as packed, websockets.connect(
             server.ws_url, compression=None
         ) as plain:
             for socket in (packed, plain):
-                await socket.send('{"action":"subscribe","symbols":["BTCUSDT"],"update_interval":0}')
+                await socket.send(json.dumps(wish))
             for socket in (packed, plain):
                 for _ in range(8):
                     note(await asyncio.wait_for(socket.recv(), PATIENCE))
@@ -410,17 +413,9 @@ def test_a_subscription_names_at_most_100_symbols(client):
 @pytest.fixture
 def many_symbols(serve, tmp_path):
     """120 symbols with an hour of candles each."""
-    folder = tmp_path / "klines"
-    folder.mkdir()
-    start = 1_767_225_600_000
     for i in range(120):
-        lines = ["open_time,open,high,low,close,volume,close_time,quote_volume,count,"
-                 "taker_buy_volume,taker_buy_quote_volume,ignore"]
-        for k in range(12):
-            at = start + k * 300_000
-            lines.append(f"{at},{i + 1},{i + 2},{i + 1},{i + 1.5},1,{at + 299_999},,,,,0")
-        (folder / f"S{i:03}USDT-5m-2026-01-01.csv").write_text("\n".join(lines) + "\n")
-    ingest(tmp_path / "many.duckdb", folder)
+        write_klines(tmp_path / "dumps", f"S{i:03}USDT", [i + 1] * 12)
+    ingest(tmp_path / "many.duckdb", tmp_path / "dumps")
     return serve(db=tmp_path / "many.duckdb")
 
 
@@ -912,8 +907,8 @@ def test_a_client_that_never_reads_is_closed_and_costs_nothing_afterwards(serve)
             await_that(lambda: server.stats()["slow_closes"] == 1, "the client is closed")
             left = {"ETHUSDT": 1}
             server.await_stat("freed", websockets=1, slow_consumers=0, subscriptions_by_symbol=left)
-            codes = [line["code"] for line in server.events("client closed: it took nothing for too long")]
-            assert codes == [1013]
+            told = server.events("client closed: it took nothing for too long")
+            assert [line["code"] for line in told] == [1013]
         quick.pong()
 
 
