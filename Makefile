@@ -4,7 +4,6 @@ MODE   ?= release
 PREFIX ?= /usr/local
 LISTEN ?= 127.0.0.1:8000
 DATA   ?= data
-PYTHON ?= /usr/bin/python3
 ifeq ($(origin CC),default)
 CC := gcc
 endif

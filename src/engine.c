@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,13 @@
 
 /* A symbol that lost its last subscriber is kept up to date for a while: people reload pages. */
 #define IDLE_MS 60000
+
+/* Jobs that ticks may have under way: REST has the other half of the store's queue. */
+#define REFRESHES_MAX (LIMIT_STORE_JOBS / 2)
+
+/* A heatmap further behind than this is built anew by a job instead of being caught up on the main
+ * loop's thread. */
+#define CATCH_UP_CANDLES_MAX 2000
 
 /* A symbol's live state. */
 struct live {
@@ -71,6 +79,8 @@ struct engine {
     int64_t history_ms;
     struct deflater deflater;
     uv_timer_t tick;
+    size_t refresh_count;        /* jobs under way */
+    size_t sweep_at, sweep_left; /* the symbol a tick looks at next, and how many are left */
 };
 
 static int64_t now_ms(const struct engine *engine)
@@ -114,16 +124,14 @@ int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symb
 
 /* --- publishing --- */
 
+/* Of what a snapshot says. Levels are whole cents in canonical order, so equal bytes are equal
+ * JSON. */
 static uint64_t hash_of(const struct snapshot *snapshot)
 {
-    struct buf content = {0};
-    uint64_t hash;
+    static_assert(sizeof(struct level) == 3 * sizeof(int64_t), "no padding");
 
-    snapshot_write_levels(&content, snapshot);
-    buf_add_int(&content, snapshot->current_price_e8);
-    hash = XXH3_64bits(content.data, content.size);
-    buf_deinit(&content);
-    return hash;
+    return XXH3_64bits_withSeed(snapshot->levels, snapshot->level_count * sizeof(struct level),
+                                (uint64_t)snapshot->current_price_e8);
 }
 
 static struct blob *message_of(const struct live *live)
@@ -154,7 +162,6 @@ static void publish(struct live *live)
     publication_unref(live->latest);
     live->latest = publication_new(live->symbol.id, live->version, message_of(live),
                                    live->wants_deflate ? &engine->deflater : NULL);
-    live->symbol.latest = live->latest;
     live->is_forgotten = false;
     server_publish(engine->server, publication_ref(live->latest));
 }
@@ -289,6 +296,7 @@ static void take_rows(struct live *live, const struct refresh *r)
 }
 
 static void start_refresh(struct live *live);
+static void go_on_sweeping(struct engine *engine);
 
 static void done_refresh(struct store_job *job)
 {
@@ -297,6 +305,7 @@ static void done_refresh(struct store_job *job)
     int status;
 
     live->refresh = NULL;
+    live->engine->refresh_count--;
     if (!job->is_dropped && !r->err && r->row_count) {
         if (r->is_build)
             take_build(live, r);
@@ -311,6 +320,7 @@ static void done_refresh(struct store_job *job)
     if (live->map && !live->engine->is_stopping) publish_if_changed(live);
     answer_waiters(live, status);
     if (live->refresh_again && !live->engine->is_stopping) start_refresh(live);
+    if (!live->engine->is_stopping) go_on_sweeping(live->engine);
 }
 
 static void submit_refresh(struct live *live, int64_t until_ms, uint64_t lap)
@@ -331,12 +341,21 @@ static void submit_refresh(struct live *live, int64_t until_ms, uint64_t lap)
     if (live->map) r->series = live->series;
     r->started_us = clock_monotonic_us();
     live->refresh = r;
-    if (!store_submit(engine->store, engine->loop, &r->job)) return;
+    if (!store_submit(engine->store, engine->loop, &r->job)) {
+        engine->refresh_count++;
+        return;
+    }
     live->refresh = NULL; /* the store is busy or closing: the next tick asks again */
     refresh_free(r);
     answer_waiters(live, 503);
 }
 
+static bool is_far_behind(const struct live *live, int64_t until_ms)
+{
+    return until_ms - live->applied_ms > CATCH_UP_CANDLES_MAX * live->symbol.step_ms;
+}
+
+/* A replay that began again is another run, and so is a heatmap built anew: a new epoch. */
 static void start_refresh(struct live *live)
 {
     struct engine *engine = live->engine;
@@ -351,7 +370,7 @@ static void start_refresh(struct live *live)
     }
     p = position(engine, &live->symbol);
     until_ms = visible_at(&live->symbol, p.clock_ms);
-    if (live->map && p.lap != live->lap) { /* the replay began again: another run */
+    if (live->map && (p.lap != live->lap || is_far_behind(live, until_ms))) {
         heatmap_free(live->map);
         live->map = NULL;
     }
@@ -374,12 +393,24 @@ static void tick_live(struct live *live, int64_t now)
     start_refresh(live);
 }
 
+/* Asks for as many symbols as the store may be given at once; finished ones go on with it. */
+static void go_on_sweeping(struct engine *engine)
+{
+    while (engine->sweep_left && engine->refresh_count < REFRESHES_MAX) {
+        tick_live(&engine->lives[engine->sweep_at], now_ms(engine));
+        engine->sweep_at = (engine->sweep_at + 1) % engine->count;
+        engine->sweep_left--;
+    }
+}
+
+/* A sweep that is still under way is slower than the ticks: it goes on where it is, so that every
+ * symbol has its turn. */
 static void on_tick(uv_timer_t *tick)
 {
     struct engine *engine = container_of(tick, struct engine, tick);
 
-    for (size_t i = 0; i < engine->count; i++)
-        tick_live(&engine->lives[i], now_ms(engine));
+    if (!engine->sweep_left) engine->sweep_left = engine->count;
+    go_on_sweeping(engine);
 }
 
 /* --- what the serve floor asks --- */
@@ -479,7 +510,7 @@ static int set_bins(struct engine *engine, const char *text, char *message, size
         const char *equals = memchr(text, '=', size);
         struct live *live;
 
-        if (!equals) goto bad;
+        if (!equals || equals == text) goto bad;
         live = find_live(engine, (struct str){text, (size_t)(equals - text)});
         if (price_bin_parse((struct str){equals + 1, (size_t)(text + size - equals - 1)},
                             live ? &live->symbol.bin_e12 : &(int64_t){0}))
@@ -556,9 +587,8 @@ void engine_free(struct engine *engine)
     for (size_t i = 0; i < engine->count; i++) {
         struct live *live = &engine->lives[i];
 
-        answer_waiters(live, 503);
+        assert(!live->waiter_count && !live->refresh); /* the store gave all back */
         free(live->waiters);
-        if (live->refresh) refresh_free(live->refresh);
         heatmap_free(live->map);
         snapshot_deinit(&live->snapshot);
         publication_unref(live->latest);

@@ -25,8 +25,7 @@ struct symbol {
     int64_t first_any_ms;                /* of candles of all steps */
     int64_t oi_first_ms, oi_last_ms;     /* -1 for none */
     double first_price;                  /* the oldest stored one, USDT; 0 without candles */
-    double price;                     /* the newest that has happened; 0 while that is not known */
-    const struct publication *latest; /* NULL before the first; the engine's reference */
+    double price; /* the newest that has happened; 0 while that is not known */
 };
 
 /* `symbols` as store_symbols() gave them. On trouble (--bin, --replay-from) writes a sentence. */

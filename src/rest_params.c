@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -117,7 +118,8 @@ bool params_int(const struct params *params, const char *name, int64_t min, int6
     if (ok && is_given) {
         buf_add_char(&value, '\0');
         number = strtoll(value.data, &end, 10);
-        if (*end || end == value.data || number < min || number > max)
+        if (*end || value.data[strspn(value.data, "0123456789")] || end == value.data ||
+            number < min || number > max)
             ok = params_fail(params, 422, "parameter '%s' must be a whole number from %lld to %lld",
                              name, (long long)min, (long long)max);
         else

@@ -102,14 +102,18 @@ static bool read_mix(const struct params *params, struct leverage_mix *mix)
     return ok;
 }
 
+/* "stream": as long as the live heatmaps are built from, so that history meets them. */
 static bool read_warmup(const struct params *params, int64_t *warmup_ms)
 {
     struct buf value = {0};
     bool is_given, ok = params_text(params, "warmup", &value, &is_given);
+    struct str text = buf_str(&value);
 
     *warmup_ms = 0;
-    if (ok && is_given && span_parse(buf_str(&value), warmup_ms))
-        ok = params_fail(params, 422, "parameter 'warmup' must be a span like 12h or 30d");
+    if (str_eq(text, STR("stream"))) text = str_of(engine_config(params->engine)->history);
+    if (ok && is_given && span_parse(text, warmup_ms))
+        ok = params_fail(params, 422,
+                         "parameter 'warmup' must be a span like 12h or 30d, or 'stream'");
     buf_deinit(&value);
     return ok;
 }

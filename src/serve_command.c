@@ -76,7 +76,7 @@ static void on_signal(uv_signal_t *handle, int number)
     engine_stop(app->engine);
     rest_stop(app->rest);
     server_stop(app->server);
-    store_close(app->store);
+    store_stop(app->store);
     loop_close(&app->loop);
 }
 
@@ -115,8 +115,10 @@ static void announce(const struct app *app)
     fflush(stdout);
 }
 
-static void run(struct app *app)
+static int run(struct app *app)
 {
+    int err;
+
     signal(SIGPIPE, SIG_IGN);
     watch_signal(app, &app->interrupt, SIGINT);
     watch_signal(app, &app->terminate, SIGTERM);
@@ -125,13 +127,15 @@ static void run(struct app *app)
     if (app->sim)
         sim_start(app->sim, app->store, &app->loop, app->config.sim_speed, engine_on_candles,
                   app->engine);
-    if (server_start(app->server)) {
-        log_error("cannot start threads");
+    err = server_start(app->server);
+    if (err) {
+        log_error("cannot start threads", F_ERROR(err));
         raise(SIGTERM);
     } else
         announce(app);
     loop_run(&app->loop);
     log_info("stopped");
+    return err;
 }
 
 static int open_and_run(struct app *app)
@@ -147,12 +151,13 @@ static int open_and_run(struct app *app)
     err = server_open(&app->config, &app->loop, &ops, &app->server, app->message,
                       sizeof(app->message));
     if (err) goto fail_server;
-    run(app);
+    err = run(app);
     loop_deinit(&app->loop); /* the last answers find their way home */
     server_free(app->server);
     rest_free(app->rest);
     engine_free(app->engine);
-    return 0;
+    store_close(app->store);
+    return err ? 1 : 0;
 
 fail_server:
     rest_free(app->rest);

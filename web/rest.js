@@ -38,8 +38,8 @@ export const WINDOWS = {
   '30d': { seconds: 30 * 86400, interval: '4h' },
 };
 
-/** How long before the first column the state is built up, as the live stream's is. */
-const WARMUP = '30d';
+/** The state is built up before the first column from as much as the live stream's is. */
+const WARMUP = 'stream';
 
 export class RestError extends Error {
   /** @param {number} status 0 when the server did not answer @param {string} detail */
@@ -97,11 +97,7 @@ async function get(path, query, signal) {
 
 /** @param {AbortSignal} [signal] @returns {Promise<SymbolInfo[]>} */
 export async function getSymbols(signal) {
-  const symbols = (await get('symbols', {}, signal)).symbols ?? [];
-  return symbols.map((/** @type {SymbolInfo} */ info) => ({
-    ...info,
-    interval: info.interval === '24h' ? '1d' : info.interval,
-  }));
+  return (await get('symbols', {}, signal)).symbols ?? [];
 }
 
 /** @param {AbortSignal} [signal] @returns {Promise<Health>} {} when it cannot be had */

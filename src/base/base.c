@@ -33,6 +33,14 @@ void *mem_alloc(size_t size)
     return pointer;
 }
 
+void *mem_alloc_aligned(size_t size, size_t alignment)
+{
+    void *pointer = aligned_alloc(alignment, size);
+
+    if (!pointer) out_of_memory(size);
+    return pointer;
+}
+
 void *mem_zalloc(size_t size)
 {
     void *pointer = calloc(1, size ? size : 1);

@@ -29,7 +29,6 @@
     X(-20005, ERR_DATABASE, "database error")                                                      \
     X(-20006, ERR_BUSY, "held by another process")                                                 \
     X(-20007, ERR_NEWER, "written by a newer version")                                             \
-    X(-20008, ERR_NO_DATA, "no data")                                                              \
     X(-20009, ERR_STOPPED, "stopped")
 
 enum error {
@@ -45,6 +44,7 @@ const char *error_text(int error);
  * so that running out is a fault of the machine and not of a request. */
 void *mem_alloc(size_t size) MUST_CHECK;
 void *mem_zalloc(size_t size) MUST_CHECK;
+void *mem_alloc_aligned(size_t size, size_t alignment) MUST_CHECK; /* size: a multiple of it */
 void *mem_realloc(void *pointer, size_t size) MUST_CHECK;
 char *mem_strdup(const char *text) MUST_CHECK;
 char *mem_strndup(const char *text, size_t size) MUST_CHECK;

@@ -3,7 +3,7 @@
  *
  * OPTION(field, type, "flag", "ENVIRONMENT", fallback, min, max, commands, "ARGUMENT", "help")
  *
- * type: BOOL, INT, REAL, TEXT. min and max bound numbers (a TEXT's are 0, 0: config_check looks).
+ * type: BOOL, INT, REAL, TEXT. min and max bound numbers (a TEXT's are 0, 0: check_texts looks).
  * The environment's names that the original Python design had are kept as they were. */
 OPTION(listen, TEXT, "listen", "HEATCAST_LISTEN", "127.0.0.1:8000", 0, 0, CMD_SERVE, "HOST:PORT",
        "address to serve on; port 0 takes a free one")

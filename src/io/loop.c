@@ -1,5 +1,7 @@
 #include "io/loop.h"
 
+#include <assert.h>
+
 static void run_tasks(struct loop *loop)
 {
     struct task *task, *next;
@@ -39,10 +41,19 @@ fail_mutex:
     return err;
 }
 
-void loop_deinit(struct loop *loop)
+void loop_drain(struct loop *loop)
 {
     run_tasks(loop);
-    uv_loop_close(&loop->uv);
+}
+
+void loop_deinit(struct loop *loop)
+{
+    int err;
+
+    loop_drain(loop);
+    err = uv_loop_close(&loop->uv);
+    assert(!err);
+    (void)err;
     uv_mutex_destroy(&loop->mutex);
 }
 

@@ -26,8 +26,10 @@ struct loop {
 };
 
 int loop_init(struct loop *loop) MUST_CHECK;
-/* After loop_run() has returned. Tasks that were posted before loop_close() and did not get their
- * turn are run now, on the calling thread, so that nothing they own is lost. */
+/* After loop_run() has returned: runs, on the calling thread, the tasks that were posted before
+ * loop_close() and did not get their turn, so that nothing they own is lost. */
+void loop_drain(struct loop *loop);
+/* After loop_run() has returned; drains first. Every handle must have been closed. */
 void loop_deinit(struct loop *loop);
 
 /* Runs on the calling thread until loop_close() was called and every other handle is closed. */

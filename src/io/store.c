@@ -427,6 +427,8 @@ static void stop_workers(struct store *store)
         store_conn_close(store->workers[i].conn);
     }
     free(store->workers);
+    store->workers = NULL;
+    store->worker_count = 0;
 }
 
 /* Closing without it loses nothing, but leaves the next opening a log to replay. */
@@ -442,11 +444,16 @@ static void checkpoint(struct store *store)
     duck_deinit(&duck);
 }
 
+void store_stop(struct store *store)
+{
+    drop_waiting(store);
+    stop_workers(store);
+}
+
 void store_close(struct store *store)
 {
     if (!store) return;
-    drop_waiting(store);
-    stop_workers(store);
+    store_stop(store);
     checkpoint(store);
     duckdb_close(&store->database);
     uv_cond_destroy(&store->changed);

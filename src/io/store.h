@@ -24,9 +24,13 @@ int store_open(const char *path, unsigned thread_count, struct store **store, ch
                size_t message_size) MUST_CHECK;
 
 /* Interrupts running queries, drops waiting jobs (their `done` is called with is_dropped set if the
- * loop still runs), joins the threads, checkpoints and closes the file. What was committed stays; a
- * transaction under way is rolled back. Waits for `work` that is running, so long work looks at
- * store_conn_is_stopping(). NULL is fine. Main thread only. */
+ * loop still runs) and joins the threads; store_submit() answers ERR_STOPPED from now on. What was
+ * committed stays; a transaction under way is rolled back. Waits for `work` that is running, so
+ * long work looks at store_conn_is_stopping(). Twice is harmless. Main thread only. */
+void store_stop(struct store *store);
+
+/* Stops, checkpoints, closes the file and frees: when nobody can submit any more. NULL is fine.
+ * Main thread only. */
 void store_close(struct store *store);
 
 /* Embedded in the caller's struct, which lives until `done`. */

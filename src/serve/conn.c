@@ -25,7 +25,7 @@ static void count(const struct conn *c, enum counter stat, int64_t by)
     stats_add(&c->shard->stats, stat, by);
 }
 
-static void set_slow(struct conn *c, bool is_slow)
+void conn_set_slow(struct conn *c, bool is_slow)
 {
     if (c->is_slow == is_slow) return;
     c->is_slow = is_slow;
@@ -37,7 +37,7 @@ static void move(struct conn *c, enum conn_state state)
     assert(allowed_moves[c->state] & BIT(state));
     if (c->state == CONN_OPEN) {
         client_leave(c, state == CONN_CLOSED);
-        set_slow(c, false);
+        conn_set_slow(c, false);
         count(c, STAT_websockets, -1);
     }
     if (state == CONN_OPEN) count(c, STAT_websockets, 1);
@@ -91,7 +91,7 @@ void conn_destroy(struct conn *c)
 /* Everything queued is written: what comes next depends on why. */
 static void on_drained(struct conn *c)
 {
-    set_slow(c, false);
+    conn_set_slow(c, false);
     if (c->state == CONN_CLOSING && !c->is_shut_down) {
         c->is_shut_down = true;
         if (c->is_peer_done || uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, NULL))
@@ -172,10 +172,10 @@ static void warn_if_slow(struct conn *c)
     int64_t now_ms = shard_now_ms(c->shard);
     struct buf text = {0};
 
-    if (!c->outbox.dropped || c->state != CONN_OPEN) return;
+    if (!c->dropped || c->state != CONN_OPEN) return;
     if (c->slow_warned_ms && now_ms - c->slow_warned_ms < LIMIT_SLOW_WARNING_MS) return;
-    protocol_write_slow_consumer(&text, c->outbox.dropped);
-    c->outbox.dropped = 0;
+    protocol_write_slow_consumer(&text, c->dropped);
+    c->dropped = 0;
     c->slow_warned_ms = now_ms;
     count(c, STAT_slow_warnings, 1);
     conn_send_text(c, &text);
@@ -188,6 +188,7 @@ void conn_flush(struct conn *c)
 
     if (c->writing || c->state == CONN_CLOSED) return;
     warn_if_slow(c);
+    if (c->state == CONN_CLOSED) return;
     while ((blob = outbox_next(&c->outbox, &sub))) {
         c->writing_snapshot = sub;
         if (!write_blob(c, blob)) return;
@@ -261,7 +262,7 @@ static void check_http(struct conn *c, int64_t now_ms)
     int64_t age_ms = now_ms - c->since_ms;
 
     if (c->is_answering) return; /* its writes have a deadline of their own */
-    if (c->head.size && age_ms >= LIMIT_REQUEST_HEAD_MS)
+    if ((c->head.size || !c->has_asked) && age_ms >= LIMIT_REQUEST_HEAD_MS)
         site_refuse(c, 408);
     else if (age_ms >= LIMIT_KEEP_ALIVE_MS)
         conn_close(c, WS_CLOSE_NORMAL, STR(""));
@@ -371,7 +372,7 @@ static void receive_http(struct conn *c, const uint8_t *bytes, size_t size)
         return;
     }
     if (!taken) return;
-    c->is_answering = true;
+    c->is_answering = c->has_asked = true;
     /* A body is nothing any of our doors reads: answer, then close instead of looking for its end.
      */
     c->close_after = !request.keep_alive || request.content_length > 0;

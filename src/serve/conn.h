@@ -40,7 +40,9 @@ struct conn {
     struct subscription **subscriptions; /* owned array of owned ones; free ones have no topic */
     uint16_t subscription_count;
 
+    uint32_t dropped; /* snapshots it missed since its last SLOW_CONSUMER warning */
     uint8_t state;
+    bool has_asked;        /* HTTP: its first request is complete */
     uint8_t refs;          /* 1 for the socket, 1 for a request on its way through the engine */
     bool has_place;        /* counts towards the limit on connections */
     bool is_shut_down;     /* FIN was sent */
@@ -71,6 +73,9 @@ void conn_flush(struct conn *conn);
  * what they are given. A client that lets replies pile up is closed. */
 void conn_reply(struct conn *conn, struct blob *bytes);
 void conn_send_text(struct conn *conn, struct buf *text);
+
+/* It is behind with what its socket refuses, or not any more: for the gauge. */
+void conn_set_slow(struct conn *conn, bool is_slow);
 
 /* HTTP: the answer is queued; keep the connection for another request, or not. */
 void conn_answered(struct conn *conn);

@@ -26,11 +26,6 @@ void outbox_deinit(struct outbox *outbox)
     outbox->replies = NULL;
 }
 
-bool outbox_is_empty(const struct outbox *outbox)
-{
-    return !outbox->reply_count && list_is_empty(&outbox->marked);
-}
-
 /* Doubles the ring; its contents start at 0 again. */
 static void grow(struct outbox *outbox)
 {
@@ -64,7 +59,6 @@ bool outbox_mark(struct outbox *outbox, struct subscription *sub)
     if (!version_is_newer(sub->marked, sub->sent)) return false;
     sub->waiting = sub->marked;
     if (list_is_empty(&sub->in_outbox)) list_append(&outbox->marked, &sub->in_outbox);
-    outbox->dropped += gave_way;
     return gave_way;
 }
 

@@ -14,18 +14,16 @@ struct outbox {
     struct list marked;    /* subscription.in_outbox, the longest waiting first */
     struct blob **replies; /* owned ring of owned references; NULL while there never was one */
     uint16_t reply_first, reply_count, reply_capacity;
-    uint32_t dropped; /* snapshots superseded since the last SLOW_CONSUMER warning */
 };
 
 void outbox_init(struct outbox *outbox);
 void outbox_deinit(struct outbox *outbox);
-bool outbox_is_empty(const struct outbox *outbox);
 
 /* Queues a reply and takes the caller's reference, also on failure: ERR_FULL beyond the limit. */
 int outbox_reply(struct outbox *outbox, struct blob *frame) MUST_CHECK;
 
 /* The subscription has a version to send. Returns true when an older one, still unsent, gives way
- * to it; that one is counted as dropped. */
+ * to it. */
 bool outbox_mark(struct outbox *outbox, struct subscription *sub);
 /* Nothing more is to be sent for it. */
 void outbox_unmark(struct subscription *sub);

@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "wire/deflate.h"
 #include "wire/frame.h"
 
@@ -56,7 +55,6 @@ struct publication *publication_new(uint32_t topic_id, struct version version, s
     atomic_init(&pub->refs, 1);
     pub->topic_id = topic_id;
     pub->version = version;
-    pub->born_us = clock_monotonic_us();
     pub->json = json;
     pub->frame = frame_blob(FRAME_FIN | WS_TEXT, json->data, json->size);
     if (deflater && json->size >= DEFLATE_BYTES_MIN) pub->deflated = deflated_blob(json, deflater);

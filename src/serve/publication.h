@@ -22,7 +22,6 @@ struct publication {
     _Atomic uint32_t refs;
     uint32_t topic_id;
     struct version version;
-    int64_t born_us;       /* clock_monotonic_us() at publication_new() */
     struct blob *json;     /* the message; one reference held, as for the two below */
     struct blob *frame;    /* the message as an unmasked RFC 6455 text frame */
     struct blob *deflated; /* the same compressed (RFC 7692), NULL when nobody wanted it */

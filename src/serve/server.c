@@ -29,18 +29,22 @@ struct server {
     char address[80];
 };
 
-/* Names are looked up once, at start, where waiting for it holds nobody up. */
+/* Names are looked up once, at start, where waiting for it holds nobody up. Of several addresses an
+ * IPv4 one is taken: that is where clients of "localhost" look first. */
 static int resolve(const char *listen, struct sockaddr_storage *address)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found;
+    struct addrinfo *found, *chosen;
     char host[256], service[8];
     int port, err = host_port_parse(listen, host, sizeof(host), &port);
 
     if (err) return UV_EINVAL;
     snprintf(service, sizeof(service), "%d", port);
     if (getaddrinfo(host, service, &hints, &found)) return UV_EAI_NONAME;
-    memcpy(address, found->ai_addr, found->ai_addrlen);
+    for (chosen = found; chosen && chosen->ai_family != AF_INET;)
+        chosen = chosen->ai_next;
+    if (!chosen) chosen = found;
+    memcpy(address, chosen->ai_addr, chosen->ai_addrlen);
     freeaddrinfo(found);
     return 0;
 }
@@ -130,7 +134,7 @@ static int open_shards(struct server *server, size_t count, struct sockaddr_stor
 
     server->shards = mem_zalloc(count * sizeof(*server->shards));
     while (server->shard_count < count) {
-        struct shard *shard = mem_alloc(sizeof(*shard));
+        struct shard *shard = mem_alloc_aligned(sizeof(*shard), _Alignof(struct shard));
 
         err = shard_init(shard, &server->env, server->shard_count, (struct sockaddr *)address);
         if (err) {
@@ -377,4 +381,7 @@ void server_stop(struct server *server)
         else
             loop_run(&server->shards[i]->loop);
     }
+    /* Now, while the main loop still takes what they have to say. */
+    for (size_t i = 0; i < server->shard_count; i++)
+        loop_drain(&server->shards[i]->loop);
 }

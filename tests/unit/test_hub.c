@@ -259,9 +259,11 @@ TEST(everybody_ends_with_the_newest_and_never_too_often)
 
 static struct outbox *box;
 
+static unsigned gave_way;
+
 static void mark_in_box(struct subscription *sub)
 {
-    outbox_mark(box, sub);
+    gave_way += outbox_mark(box, sub);
 }
 
 static void take(struct outbox *outbox, const char *expected, struct subscription *from)
@@ -278,7 +280,7 @@ static void take(struct outbox *outbox, const char *expected, struct subscriptio
     blob_unref(blob);
 }
 
-TEST(a_topic_marked_twice_is_sent_once_and_counts_one_dropped)
+TEST(a_topic_marked_again_is_sent_once_and_the_older_ones_give_way)
 {
     struct outbox outbox;
     struct subscription sub = {0}, *none;
@@ -286,12 +288,13 @@ TEST(a_topic_marked_twice_is_sent_once_and_counts_one_dropped)
     begin();
     outbox_init(&outbox);
     box = &outbox;
+    gave_way = 0;
     hub.on_mark = mark_in_box;
     join(&sub, "BTC", 0, 0);
     hub_deliver(&hub, publication(0, 1, 1), 0);
     hub_deliver(&hub, publication(0, 1, 2), 0);
     hub_deliver(&hub, publication(0, 1, 3), 0);
-    assert_int_equal(outbox.dropped, 2);
+    assert_int_equal(gave_way, 2);
     take(&outbox, NULL, &sub);
     assert_int_equal(sub.sent.seq, 3);
     assert_null(outbox_next(&outbox, &none));
@@ -308,6 +311,7 @@ TEST(replies_go_first_in_order_and_are_never_dropped)
     begin();
     outbox_init(&outbox);
     box = &outbox;
+    gave_way = 0;
     hub.on_mark = mark_in_box;
     join(&sub, "BTC", 0, 0);
     hub_deliver(&hub, publication(0, 1, 1), 0);
@@ -324,7 +328,6 @@ TEST(replies_go_first_in_order_and_are_never_dropped)
     }
     take(&outbox, NULL, &sub);
     assert_null(outbox_next(&outbox, &none));
-    assert_true(outbox_is_empty(&outbox));
     hub_unsubscribe(&hub, &sub);
     outbox_deinit(&outbox);
     hub_deinit(&hub);
@@ -338,6 +341,7 @@ TEST(a_version_sent_early_is_not_sent_again_when_it_is_due)
     begin();
     outbox_init(&outbox);
     box = &outbox;
+    gave_way = 0;
     hub.on_mark = mark_in_box;
     hub_deliver(&hub, publication(0, 1, 1), 0);
     join(&sub, "BTC", 5, 0);                    /* marked for 1, not yet written */
@@ -346,7 +350,7 @@ TEST(a_version_sent_early_is_not_sent_again_when_it_is_due)
     assert_int_equal(sub.sent.seq, 2);
     hub_tick(&hub, 5000); /* due for 2 now */
     assert_null(outbox_next(&outbox, &none));
-    assert_int_equal(outbox.dropped, 0);
+    assert_int_equal(gave_way, 0);
     hub_unsubscribe(&hub, &sub);
     outbox_deinit(&outbox);
     hub_deinit(&hub);

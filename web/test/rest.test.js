@@ -24,7 +24,7 @@ test('history asks for the warm-up and the bucket of the stream', async (t) => {
     start_time: '2025-12-20T10:05:00Z',
     interval: '5m',
     price_bin_size: '100',
-    warmup: '30d',
+    warmup: 'stream',
   });
 });
 
