@@ -51,9 +51,10 @@ static bool fail_symbol(const struct params *params, struct str name)
 
     buf_printf(&text, "Unknown symbol '%.*s'. ", (int)MIN(name.size, LIMIT_SYMBOL_BYTES), name.at);
     buf_add_text(&text, count ? "Valid symbols: " : "No symbols are stored yet");
-    for (size_t i = 0; i < count && i < 50; i++)
+    for (size_t i = 0; i < count && i < LIMIT_SYMBOLS_LISTED; i++)
         buf_printf(&text, "%s%s", i ? ", " : "", engine_symbol(params->engine, i)->name);
-    if (count > 50) buf_printf(&text, " and %zu more (GET /symbols)", count - 50);
+    if (count > LIMIT_SYMBOLS_LISTED)
+        buf_printf(&text, " and %zu more (GET /symbols)", count - LIMIT_SYMBOLS_LISTED);
     buf_add_char(&text, '\0');
     site_fail(params->response, 400, text.data);
     buf_deinit(&text);

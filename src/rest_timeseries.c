@@ -226,9 +226,11 @@ void timeseries_answer(const struct timeseries_query *q, struct store_conn *conn
             .status = 200, .content_type = "application/json", .body = blob_take(&out)};
     } else {
         buf_deinit(&out);
-        site_fail(response, 422,
-                  "more than 2000000 levels are asked for; take a larger price_bin_size, a wider "
-                  "interval or a shorter span");
+        site_fail(
+            response, 422,
+            "more than " TEXT_OF(
+                LIMIT_ANSWER_LEVELS) " levels are asked for; take a larger price_bin_size, a wider "
+                                     "interval or a shorter span");
     }
     free(rows);
 }

@@ -13,6 +13,10 @@
 #define PRINTF_LIKE(at, args) __attribute__((format(printf, at, args)))
 #define NORETURN              __attribute__((noreturn))
 
+/* A number that is a macro, as text in a literal: what is said follows what is set. */
+#define TEXT_OF(macro)  TEXT_OF_(macro)
+#define TEXT_OF_(macro) #macro
+
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 #define BIT(n)           (1u << (n))
 

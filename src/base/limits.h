@@ -20,6 +20,11 @@
 /* Our ping's rhythm, and the silence after which a peer is dead: three pings unanswered. */
 #define LIMIT_PING_MS 20000
 #define LIMIT_DEAD_MS 60000
+/* Retry-After of 429 and 503. */
+#define LIMIT_RETRY_AFTER_S 5
+/* Symbols that an error lists before it only says how many more there are. */
+#define LIMIT_SYMBOLS_LISTED 50
+
 /* How long we wait for the answer to our close frame (RFC 6455 §7.1.1). */
 #define LIMIT_CLOSE_MS 2000
 
@@ -36,7 +41,8 @@
 #define LIMIT_SHORT_LIVES   5
 
 /* One REST answer: levels over all its snapshots (about 50 bytes of JSON each) and rows of
- * candles. More is refused with 422 before anything is computed for nobody. */
+ * candles. More is refused with 422: snapshots and candles before anything is
+ * computed, levels as soon as there are too many. */
 #define LIMIT_ANSWER_LEVELS    2000000
 #define LIMIT_ANSWER_SNAPSHOTS 20000
 #define LIMIT_ANSWER_CANDLES   50000

@@ -6,9 +6,6 @@
 #include "base/clock.h"
 #include "serve/shard.h"
 
-/* How many valid symbols an INVALID_SYMBOL error lists before it says how many more there are. */
-#define LISTED_SYMBOLS_MAX 50
-
 /* A subscription knows its client; the hub, which moves only subscriptions, need not. */
 struct client_subscription {
     struct subscription sub;
@@ -112,10 +109,10 @@ static void send_invalid_symbols(struct conn *c, const struct buf *unknown)
 
     buf_printf(&text, "Unknown symbol %.*s. Valid symbols: ", (int)unknown->size, unknown->data);
     if (!hub->topic_count) buf_add_text(&text, "none yet, the server has no data");
-    for (size_t i = 0; i < hub->topic_count && i < LISTED_SYMBOLS_MAX; i++)
+    for (size_t i = 0; i < hub->topic_count && i < LIMIT_SYMBOLS_LISTED; i++)
         buf_printf(&text, "%s%s", i ? ", " : "", hub->topics[i]->name);
-    if (hub->topic_count > LISTED_SYMBOLS_MAX)
-        buf_printf(&text, " and %zu more (GET /symbols)", hub->topic_count - LISTED_SYMBOLS_MAX);
+    if (hub->topic_count > LIMIT_SYMBOLS_LISTED)
+        buf_printf(&text, " and %zu more (GET /symbols)", hub->topic_count - LIMIT_SYMBOLS_LISTED);
     protocol_write_error(&error, "INVALID_SYMBOL", buf_str(&text));
     send_error(c, &error);
     buf_deinit(&text);
@@ -201,8 +198,10 @@ static void send_rate_limited(struct conn *c)
 {
     struct buf error = {0};
 
-    protocol_write_error(&error, "RATE_LIMITED",
-                         STR("too many messages: 20 a second, 40 at once; this one was ignored"));
+    protocol_write_error(
+        &error, "RATE_LIMITED",
+        STR("too many messages: " TEXT_OF(LIMIT_MESSAGES_PER_SECOND) " a second, " TEXT_OF(
+            LIMIT_MESSAGES_BURST) " at once; this one was ignored"));
     send_error(c, &error);
 }
 

@@ -250,7 +250,7 @@ static void check_open(struct conn *c, int64_t now_ms)
 
     if (silent_ms >= LIMIT_DEAD_MS) {
         count(c, STAT_dead_closes, 1);
-        conn_close(c, WS_CLOSE_GOING_AWAY, STR("nothing heard for 60 s"));
+        conn_close(c, WS_CLOSE_GOING_AWAY, STR("nothing heard for " TEXT_OF(LIMIT_DEAD_MS) " ms"));
     } else if (silent_ms >= LIMIT_PING_MS * (c->pings_unheard + 1)) {
         c->pings_unheard++;
         reply_frame(c, WS_PING, NULL, 0);

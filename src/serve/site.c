@@ -64,10 +64,11 @@ void site_fail(struct site_response *response, int status, const char *message)
     buf_add_text(&body, "{\"detail\":");
     buf_add_json(&body, str_of(message));
     buf_add_char(&body, '}');
-    *response = (struct site_response){.status = status,
-                                       .content_type = "application/json",
-                                       .body = blob_take(&body),
-                                       .retry_after_s = status == 429 || status == 503 ? 5 : 0};
+    *response = (struct site_response){
+        .status = status,
+        .content_type = "application/json",
+        .body = blob_take(&body),
+        .retry_after_s = status == 429 || status == 503 ? LIMIT_RETRY_AFTER_S : 0};
 }
 
 static void response_deinit(struct site_response *response)
@@ -278,9 +279,12 @@ void site_refuse(struct conn *c, int status)
     struct dress dress = {0};
     const char *message = http_reason(status);
 
-    if (status == 431) message = "request head is longer than 8 KiB or has more than 64 fields";
+    if (status == 431)
+        message = "request head is longer than " TEXT_OF(
+            HTTP_HEAD_BYTES_MAX) " bytes or has more than " TEXT_OF(HTTP_HEADERS_MAX) " fields";
     if (status == 503) message = "too many connections; try again later";
-    if (status == 408) message = "no complete request came within 5 seconds";
+    if (status == 408)
+        message = "no complete request came within " TEXT_OF(LIMIT_REQUEST_HEAD_MS) " ms";
     if (status == 400) message = "not a well-formed HTTP/1.1 request";
     c->close_after = c->is_answering = true;
     site_fail(&response, status, message);
