@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "commands.h"
 #include "io/ingest.h"
 #include "io/progress.h"
@@ -51,27 +52,19 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* A name as a terminal may get it: file names and archives' members can hold anything. */
-static void print_name(FILE *out, const char *name)
-{
-    for (const unsigned char *at = (const unsigned char *)name; *at; at++) {
-        bool is_c1 = at[0] == 0xC2 && at[1] >= 0x80 && at[1] <= 0x9F;
-
-        putc(*at < 0x20 || *at == 0x7F || is_c1 ? '?' : *at, out);
-        at += is_c1;
-    }
-}
-
 static struct command *command_of(struct ingest *ingest)
 {
     return container_of(ingest, struct command, ingest);
 }
 
-/* Starts a line about a file on standard error. */
+/* Starts a line about a file on standard error: names of files and members can hold anything. */
 static void begin_line(struct command *command, const char *label)
 {
+    char *name = mem_strdup(label);
+
     progress_clear(&command->progress);
-    print_name(stderr, label);
+    fwrite(name, 1, printable_keep_utf8(name, strlen(name)), stderr);
+    free(name);
 }
 
 static void on_bad_row(struct ingest *ingest, const char *label, uint64_t line, const char *reason,
@@ -152,8 +145,7 @@ static void on_progress(struct ingest *ingest, const char *label)
     snprintf(text, sizeof(text), "%zu/%zu files, %" PRId64 " rows, %s", ingest->file_at + 1,
              ingest->file_count, ingest->totals.rows.added + ingest->totals.rows.known,
              slash ? slash + 1 : label);
-    for (char *at = text; *at; at++)
-        if (*at < 0x20 || *at > 0x7E) *at = '?';
+    printable_keep_ascii(text, strlen(text)); /* the bar counts a byte as a column */
     progress_draw(&command->progress, fraction, text);
 }
 

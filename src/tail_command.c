@@ -14,6 +14,7 @@
 
 #include "base/config.h"
 #include "base/limits.h"
+#include "base/printable.h"
 #include "commands.h"
 #include "io/loop.h"
 #include "io/ws_client.h"
@@ -177,8 +178,7 @@ static void PRINTF_LIKE(2, 3) note(struct tail *t, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    for (char *at = text; *at; at++)
-        if (*at < ' ' || *at > '~') *at = '?';
+    printable_keep_ascii(text, strlen(text));
     memcpy(t->note, text, sizeof(text));
     /* It would land in the middle of the table, which is still drawn. */
     if (t->is_live && !t->is_ending && isatty(STDERR_FILENO))
@@ -194,16 +194,9 @@ static void print_line(struct tail *t, struct str text)
 {
     buf_clear(&t->line);
     buf_add(&t->line, text.at, text.size);
-    for (size_t i = 0; i < t->line.size; i++) {
-        unsigned char *at = (unsigned char *)&t->line.data[i];
-
-        if (*at == '\n' || *at == '\r')
-            *at = ' ';
-        else if (t->is_terminal && (*at < ' ' || *at == 0x7f))
-            *at = '?';
-        else if (t->is_terminal && *at == 0xc2 && i + 1 < t->line.size && at[1] <= 0x9f)
-            at[0] = at[1] = '?'; /* U+0080 to U+009F */
-    }
+    for (size_t i = 0; i < t->line.size; i++)
+        if (t->line.data[i] == '\n' || t->line.data[i] == '\r') t->line.data[i] = ' ';
+    if (t->is_terminal) t->line.size = printable_keep_utf8(t->line.data, t->line.size);
     buf_add_char(&t->line, '\n');
     print(t, buf_str(&t->line));
 }

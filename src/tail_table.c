@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 #define COLOUR_LONG  "36" /* SGR: cyan */
 #define COLOUR_SHORT "35" /* magenta */
 #define COLOUR_BOLD  "1"
@@ -30,17 +32,14 @@ void tail_table_deinit(struct tail_table *table)
 
 /* --- reading --- */
 
-/* A string for a terminal: anything but printable ASCII becomes a question mark. */
+/* A string for a terminal, a byte a column. */
 static bool read_text(const json_t *value, char *text, size_t size)
 {
     size_t length = json_string_length(value);
 
     if (!json_is_string(value) || length >= size) return false;
-    for (size_t i = 0; i < length; i++) {
-        char c = json_string_value(value)[i];
-
-        text[i] = c < ' ' || c > '~' ? '?' : c;
-    }
+    memcpy(text, json_string_value(value), length);
+    printable_keep_ascii(text, length);
     text[length] = '\0';
     return true;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 
 #define KLINE_COLUMNS  12
 #define METRIC_COLUMNS 8
@@ -185,8 +186,8 @@ static struct shown show(struct str cell)
     struct shown shown;
     size_t size = MIN(cell.size, (size_t)40);
 
-    for (size_t i = 0; i < size; i++)
-        shown.text[i] = isprint((unsigned char)cell.at[i]) ? cell.at[i] : '?';
+    memcpy(shown.text, cell.at, size);
+    printable_keep_ascii(shown.text, size);
     memcpy(shown.text + size, "...", 4);
     if (size == cell.size) shown.text[size] = '\0';
     return shown;

@@ -506,11 +506,12 @@ def test_a_member_that_lies_about_its_size_is_refused_when_it_is_reached(run, tm
 
 
 def test_names_cannot_write_to_the_terminal(run, tmp_path):
-    write(tmp_path / "BTCUSDT-5m-\x1b[2J\x9b.csv", klines(1) + ["x"])
+    # An escape, C1 as a character, and as the single byte that 8-bit terminals know.
+    write(tmp_path / "BTCUSDT-5m-\x1b[2J\x9b\udc9b.csv", klines(1) + ["x"])
     result = run("ingest", tmp_path)
     assert result.returncode == 1
     assert "\x1b" not in result.stderr and "\x9b" not in result.stderr
-    assert "BTCUSDT-5m-?[2J?.csv:3: 1 column instead of 12" in result.stderr
+    assert "BTCUSDT-5m-?[2J??.csv:3: 1 column instead of 12" in result.stderr
 
 
 # --- progress ---
