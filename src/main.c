@@ -1,6 +1,8 @@
 /* main.c - heatcast's command line: which subcommand runs. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "commands.h"
@@ -26,8 +28,20 @@ static int print_usage(FILE *out)
     return out == stdout ? 0 : 2;
 }
 
+/* A descriptor 0, 1 or 2 that is closed would be given to the next file opened, the database's
+ * among them, and messages would be written into it. */
+static void open_standard_files(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = dup(fd);
+    if (fd > STDERR_FILENO) close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_files();
     if (argc < 2) return print_usage(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) return print_usage(stdout);
     if (strcmp(argv[1], "--version") == 0) {

@@ -22,7 +22,7 @@ struct app {
     struct engine *engine;
     struct rest *rest;
     struct server *server;
-    uv_signal_t interrupt, terminate;
+    uv_signal_t interrupt, terminate, hangup;
     char message[1024];
 };
 
@@ -72,6 +72,7 @@ static void on_signal(uv_signal_t *handle, int number)
     log_info("stopping", F_INT("signal", number));
     uv_close((uv_handle_t *)&app->interrupt, NULL);
     uv_close((uv_handle_t *)&app->terminate, NULL);
+    uv_close((uv_handle_t *)&app->hangup, NULL);
     if (app->sim) sim_stop(app->sim);
     engine_stop(app->engine);
     rest_stop(app->rest);
@@ -122,6 +123,7 @@ static int run(struct app *app)
     signal(SIGPIPE, SIG_IGN);
     watch_signal(app, &app->interrupt, SIGINT);
     watch_signal(app, &app->terminate, SIGTERM);
+    watch_signal(app, &app->hangup, SIGHUP); /* its terminal has gone */
     engine_start(app->engine, app->server);
     rest_start(app->rest, app->server);
     if (app->sim)

@@ -46,6 +46,22 @@
 #define LIMIT_ANSWER_LEVELS    2000000
 #define LIMIT_ANSWER_SNAPSHOTS 20000
 #define LIMIT_ANSWER_CANDLES   50000
+/* Bytes of HTTP answers that clients have not read: of all, and of one address; answers up to SMALL
+ * always go. An answer must be read at this many bytes a second at least, or is cut. */
+#define LIMIT_UNREAD_BYTES             (INT64_C(1) << 30)
+#define LIMIT_UNREAD_BYTES_PER_ADDRESS (INT64_C(256) << 20)
+#define LIMIT_UNREAD_BYTES_SMALL       (256 << 10)
+#define LIMIT_ANSWER_BYTES_PER_SECOND  (64 << 10)
+
+/* File descriptors that are not for connections: the database, pipes, what libraries open. */
+#define LIMIT_FILES_RESERVED 48
+/* Connections refused with 503 that linger to read it; beyond, they are cut at once. */
+#define LIMIT_REFUSED_LINGERING 16
+
+/* Nothing is written to a database whose disk has less free than this: DuckDB has been seen to fall
+ * over when a commit fails for lack of space. */
+#define LIMIT_FREE_BYTES (64 << 20)
+
 /* Store jobs waiting; beyond, REST answers 503 with Retry-After. */
 #define LIMIT_STORE_JOBS 256
 /* REST requests of one address being computed at once; beyond, 429 with Retry-After. */

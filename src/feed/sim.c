@@ -14,6 +14,9 @@
 #define BATCH_STEPS 2016
 /* A candle a second comes one by one; faster ones come in groups of this rhythm. */
 #define TIMER_MS_MIN 50
+/* After trouble with the database. */
+#define RETRY_MS_MIN 1000
+#define RETRY_MS_MAX 60000
 
 struct batch {
     size_t step_count;
@@ -28,7 +31,9 @@ struct sim {
     struct batch batch;    /* the job's while it is under way */
     struct store_job job;
     bool is_writing;
-    int err; /* of the job */
+    int err;             /* of the job */
+    int64_t wait_ms;     /* after trouble, until the next try; 0: none */
+    int64_t retry_at_ms; /* of the loop's clock */
 
     struct store *store; /* borrowed, as the loop is */
     struct loop *loop;
@@ -160,17 +165,29 @@ static void work_write(struct store_job *job, struct store_conn *conn)
     struct sim *sim = container_of(job, struct sim, job);
 
     sim->err = write_batch(&sim->batch, conn);
-    if (sim->err && sim->err != ERR_STOPPED)
-        log_error("simulated candles not stored", F_STR("error", store_conn_error(conn)));
+    if (sim->err && sim->err != ERR_STOPPED && !sim->wait_ms)
+        log_error("simulated candles not stored; trying again",
+                  F_STR("error", store_conn_error(conn)));
 }
 
-/* A failed batch is tried again with the next timer: the market's order must not have a hole. */
+/* A failed batch is tried again, ever more rarely: the market's order must not have a hole. */
+static void back_off(struct sim *sim)
+{
+    sim->wait_ms = MIN(MAX(sim->wait_ms * 2, RETRY_MS_MIN), RETRY_MS_MAX);
+    sim->retry_at_ms = (int64_t)uv_now(&sim->loop->uv) + sim->wait_ms;
+}
+
 static void done_write(struct store_job *job)
 {
     struct sim *sim = container_of(job, struct sim, job);
 
     sim->is_writing = false;
-    if (job->is_dropped || sim->err) return;
+    if (job->is_dropped) return;
+    if (sim->err) {
+        back_off(sim);
+        return;
+    }
+    sim->wait_ms = 0;
     sim->batch.step_count = 0;
     sim->on_candles(sim->context, SIM_START_MS + (sim->steps_done - 1) * MARKET_STEP_MS);
 }
@@ -188,6 +205,7 @@ static void on_timer(uv_timer_t *timer)
     int64_t missing = steps_due(sim) - sim->steps_done;
 
     if (sim->is_writing) return;
+    if (sim->wait_ms && (int64_t)uv_now(&sim->loop->uv) < sim->retry_at_ms) return;
     if (!sim->batch.step_count) {
         if (missing <= 0) return;
         make_steps(sim, (size_t)MIN(missing, BATCH_STEPS));

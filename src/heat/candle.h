@@ -11,6 +11,7 @@
 
 #define PRICE_ONE_E8   INT64_C(100000000)
 #define PRICE_MAX_USDT 1e9  /* prices are above 0 and at most this; e8 then fits int64 with room */
+#define VOLUME_MAX     1e18 /* base units; sums of a year of them stay finite */
 #define OI_MAX_USDT    1e12 /* open interest is 0 up to this; e6 then fits int64 */
 
 /* One closed candle of a symbol. open, high, low, close: 0 < low <= open, close <= high. */

@@ -117,10 +117,26 @@ static int read_candle(const struct duck_rows *rows, void *element)
     c->open_time_ms = duck_int(rows, 0);
     c->step_ms = duck_int(rows, 1);
     c->volume = duck_double(rows, 6);
+    if (!(c->volume >= 0) || c->volume > VOLUME_MAX) return ERR_RANGE;
     if (price_from_double(duck_double(rows, 2), &c->open_e8)) return ERR_RANGE;
     if (price_from_double(duck_double(rows, 3), &c->high_e8)) return ERR_RANGE;
     if (price_from_double(duck_double(rows, 4), &c->low_e8)) return ERR_RANGE;
     return price_from_double(duck_double(rows, 5), &c->close_e8);
+}
+
+/* A commit that failed for lack of disk space has been seen to leave its rows in DuckDB's memory,
+ * so that they came twice. The model must not see a candle twice. */
+static size_t drop_repeated(struct candle *candles, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (kept && candles[i].step_ms == candles[kept - 1].step_ms &&
+            candles[i].open_time_ms == candles[kept - 1].open_time_ms)
+            continue;
+        candles[kept++] = candles[i];
+    }
+    return kept;
 }
 
 int store_candles(struct store_conn *conn, const char *symbol, int64_t interval_ms, int64_t step_ms,
@@ -132,7 +148,9 @@ int store_candles(struct store_conn *conn, const char *symbol, int64_t interval_
     err = duck_query(&conn->duck, &rows, candles_sql, D_TEXT(symbol), D_INT(from_ms),
                      D_INT(until_ms), D_INT(interval_ms), D_INT(step_ms));
     if (err) return err;
-    return collect(conn, &rows, sizeof(**candles), read_candle, (void **)candles, count);
+    err = collect(conn, &rows, sizeof(**candles), read_candle, (void **)candles, count);
+    if (!err) *count = drop_repeated(*candles, *count);
+    return err;
 }
 
 static const char oi_sql[] = "SELECT time_ms, value FROM open_interest"

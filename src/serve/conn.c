@@ -66,6 +66,22 @@ static void give_place_back(struct conn *c)
     atomic_fetch_sub_explicit(&c->shard->env->connection_count, 1, memory_order_relaxed);
 }
 
+int conn_owe(struct conn *c, size_t answer_size)
+{
+    int status = unread_take(&c->shard->env->unread, c->address, answer_size);
+
+    if (status) return status;
+    c->unread_size = answer_size;
+    c->answered_ms = shard_now_ms(c->shard);
+    return 0;
+}
+
+static void forget_unread(struct conn *c)
+{
+    if (c->unread_size) unread_give(&c->shard->env->unread, c->address, c->unread_size);
+    c->unread_size = 0;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct conn *c = container_of(handle, struct conn, tcp);
@@ -83,6 +99,9 @@ void conn_destroy(struct conn *c)
     list_remove(&c->in_blocked);
     count(c, STAT_connections, -1);
     give_place_back(c);
+    forget_unread(c);
+    if (c->is_refused)
+        atomic_fetch_sub_explicit(&c->shard->env->refused_count, 1, memory_order_relaxed);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -100,6 +119,7 @@ static void on_drained(struct conn *c)
     }
     if (c->state != CONN_HTTP || !c->is_answering || c->refs > 1) return;
     c->is_answering = false;
+    forget_unread(c);
     if (c->close_after) {
         conn_close(c, WS_CLOSE_NORMAL, STR(""));
         return;
@@ -278,14 +298,23 @@ static void note_progress(struct conn *c, int64_t now_ms)
     c->progress_ms = now_ms;
 }
 
+/* ... but who draws a large answer by drops keeps its memory for hours. */
+static bool answer_is_overdue(const struct conn *c, int64_t now_ms)
+{
+    int64_t allowed_ms = (int64_t)c->unread_size * 1000 / LIMIT_ANSWER_BYTES_PER_SECOND;
+
+    return c->unread_size &&
+           now_ms - c->answered_ms >= c->shard->env->slow_consumer_ms + allowed_ms;
+}
+
 void conn_check_deadlines(struct conn *c, int64_t now_ms)
 {
     note_progress(c, now_ms);
-    if (c->writing && now_ms - c->progress_ms >= c->shard->env->slow_consumer_ms) {
+    if (c->writing && (now_ms - c->progress_ms >= c->shard->env->slow_consumer_ms ||
+                       answer_is_overdue(c, now_ms))) {
         count(c, STAT_slow_closes, 1);
-        /* No close frame can reach it; the code is for the log and the counters. */
-        log_info("client closed: it took nothing for too long",
-                 F_INT("code", WS_CLOSE_TRY_AGAIN_LATER));
+        log_info("client cut: it takes too little of what waits for it",
+                 F_STR("address", c->address));
         conn_destroy(c);
         return;
     }
@@ -446,6 +475,20 @@ static void set_socket_options(struct conn *c)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
 }
 
+/* Over capacity. A few may linger to read why; a storm's connections are cut at once, since each
+ * lingering one holds a file descriptor. */
+static void refuse(struct conn *c)
+{
+    struct shard_env *env = c->shard->env;
+
+    c->is_refused = true;
+    if (atomic_fetch_add_explicit(&env->refused_count, 1, memory_order_relaxed) <
+        LIMIT_REFUSED_LINGERING)
+        site_refuse(c, 503);
+    else
+        conn_destroy(c);
+}
+
 void conn_accept(struct shard *shard)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
@@ -474,7 +517,7 @@ void conn_accept(struct shard *shard)
     if (others >= shard->env->connections_max) {
         count(c, STAT_connections_refused, 1);
         give_place_back(c); /* who lingers before the door keeps nobody out */
-        site_refuse(c, 503);
+        refuse(c);
     }
 }
 

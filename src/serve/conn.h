@@ -45,6 +45,7 @@ struct conn {
     bool has_asked;        /* HTTP: its first request is complete */
     uint8_t refs;          /* 1 for the socket, 1 for a request on its way through the engine */
     bool has_place;        /* counts towards the limit on connections */
+    bool is_refused;       /* one of those that linger to read their 503 */
     bool is_shut_down;     /* FIN was sent */
     bool is_peer_done;     /* HTTP: the peer's FIN has come; it is not read from any more */
     bool is_answering;     /* HTTP: a request is being answered; the next one waits */
@@ -57,6 +58,8 @@ struct conn {
     int64_t last_received_ms;
     int64_t progress_ms;    /* when the socket last took a byte, of those waiting */
     size_t unwritten;       /* how many libuv still had then */
+    size_t unread_size;     /* HTTP: bytes of the answer under way, counted in env->unread */
+    int64_t answered_ms;    /* when it was given out */
     int64_t slow_warned_ms; /* when the last SLOW_CONSUMER went out; 0 for never */
     double message_tokens;  /* rate limit: messages it may send now */
     int64_t tokens_ms;
@@ -77,6 +80,9 @@ void conn_send_text(struct conn *conn, struct buf *text);
 /* It is behind with what its socket refuses, or not any more: for the gauge. */
 void conn_set_slow(struct conn *conn, bool is_slow);
 
+/* HTTP: counts the answer of so many bytes as unread until it is written or the connection ends.
+ * Returns 0, or the status to answer instead: too much is unread already. */
+int conn_owe(struct conn *conn, size_t answer_size) MUST_CHECK;
 /* HTTP: the answer is queued; keep the connection for another request, or not. */
 void conn_answered(struct conn *conn);
 /* HTTP: switches to WebSocket; the 101 is queued. */

@@ -82,25 +82,37 @@ static void note_address(struct server *server, struct sockaddr_storage *address
              address->ss_family == AF_INET ? "%s:%u" : "[%s]:%u", name, port);
 }
 
-/* As many files as the machine lets us open; the limit on connections is ours to keep. */
-static void raise_file_limit(int64_t connections_max)
+/* As many files as the machine lets us open. Returns how many connections that allows, of those
+ * wanted: without a descriptor to accept with, nobody could even be told that all are taken. */
+static int64_t raise_file_limit(int64_t wanted, size_t threads)
 {
     struct rlimit limit;
+    int64_t allowed;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return wanted;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if ((uint64_t)connections_max + 64 > limit.rlim_cur)
-        log_warning("the limit on open files is below the limit on connections",
-                    F_INT("open_files", (int64_t)limit.rlim_cur),
-                    F_INT("connections", connections_max));
+    if (limit.rlim_cur > INT64_MAX / 2) return wanted;
+    allowed = (int64_t)limit.rlim_cur - LIMIT_FILES_RESERVED - LIMIT_REFUSED_LINGERING -
+              4 * (int64_t)threads;
+    if (wanted <= allowed) return wanted;
+    log_warning("the limit on open files allows fewer connections than set",
+                F_INT("open_files", (int64_t)limit.rlim_cur), F_INT("set", wanted),
+                F_INT("connections", MAX(allowed, 1)));
+    return MAX(allowed, 1);
+}
+
+static size_t thread_count(const struct config *config)
+{
+    /* As many as the machine has cores, and no more than the bits of struct wanted. */
+    return config->threads ? MIN((size_t)config->threads, 64) : MIN(uv_available_parallelism(), 64);
 }
 
 static void env_init(struct shard_env *env, const struct config *config)
 {
     env->ws_enabled = config->ws_enabled;
     env->update_interval_s = config->ws_update_interval;
-    env->connections_max = config->ws_max_connections;
+    env->connections_max = raise_file_limit(config->ws_max_connections, thread_count(config));
     env->message_bytes_max = (size_t)config->ws_max_message_bytes;
     env->slow_consumer_ms = (int64_t)(config->ws_slow_consumer_timeout * 1000);
     env->origins = mem_strdup(config->cors_allowed_origins);
@@ -120,12 +132,6 @@ void server_free(struct server *server)
     free(server->shards);
     free(server->wanted);
     free(server);
-}
-
-static size_t thread_count(const struct config *config)
-{
-    /* As many as the machine has cores, and no more than the bits of struct wanted. */
-    return config->threads ? MIN((size_t)config->threads, 64) : MIN(uv_available_parallelism(), 64);
 }
 
 static int open_shards(struct server *server, size_t count, struct sockaddr_storage *address)
@@ -167,7 +173,6 @@ int server_open(const struct config *config, struct loop *main_loop, const struc
 
     if (!err) err = probe((struct sockaddr *)&address);
     if (err) return explain(err, config->listen, message, message_size);
-    raise_file_limit(config->ws_max_connections);
     server = mem_zalloc(sizeof(*server));
     server->env.main_loop = main_loop;
     server->env.ops = *ops;

@@ -11,6 +11,8 @@
 /* Connections that the kernel completes before we accept them: a storm's first second. */
 #define LISTEN_BACKLOG 4096
 #define SWEEP_MS       1000
+/* Between two lines about accepting that fails. */
+#define COMPLAIN_MS 60000
 /* What closing clients get for their half of the close handshake. */
 #define STOP_GRACE_MS 1000
 
@@ -108,6 +110,7 @@ static void sweep_blocked(struct shard *shard, int64_t now_ms)
 }
 
 static void stop_when_empty(struct shard *shard, int64_t now_ms);
+static int open_listener(struct shard *shard);
 
 static void on_sweep(uv_timer_t *sweep)
 {
@@ -118,28 +121,44 @@ static void on_sweep(uv_timer_t *sweep)
     sweep_list(&shard->conns[CONN_CLOSING], now_ms);
     sweep_open(shard, now_ms);
     sweep_blocked(shard, now_ms);
-    if (shard->stop_ms) stop_when_empty(shard, now_ms);
+    if (shard->stop_ms)
+        stop_when_empty(shard, now_ms);
+    else if (!shard->is_listening && open_listener(shard) == 0)
+        log_info("accepting connections again");
 }
 
 /* --- life --- */
 
+/* Out of file descriptors (or memory): libuv would call again and again without ever coming back to
+ * its loop, so the listener goes, and is opened again by the sweep a second later. */
+static void close_listener(struct shard *shard)
+{
+    shard->is_listening = false;
+    uv_close((uv_handle_t *)&shard->listener, NULL);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct shard *shard = container_of(listener, struct shard, listener);
+    int64_t now_ms = shard_now_ms(shard);
 
-    if (status < 0)
-        log_warning("accept failed", F_STR("error", uv_strerror(status)));
-    else
+    if (status == 0) {
         conn_accept(shard);
+        return;
+    }
+    if (!shard->complained_ms || now_ms - shard->complained_ms >= COMPLAIN_MS) {
+        shard->complained_ms = now_ms;
+        log_warning("cannot accept connections; trying again every second",
+                    F_STR("error", uv_strerror(status)));
+    }
+    close_listener(shard);
 }
 
-static int open_listener(struct shard *shard, const struct sockaddr *address)
+static int listen_on(struct shard *shard, const struct sockaddr *address)
 {
     int yes = 1, err;
     uv_os_fd_t fd;
 
-    err = uv_tcp_init_ex(&shard->loop.uv, &shard->listener, address->sa_family);
-    if (err) return err;
     err = uv_fileno((uv_handle_t *)&shard->listener, &fd);
     if (err) return err;
     /* Each shard listens for itself; the kernel spreads connections over them. */
@@ -147,6 +166,20 @@ static int open_listener(struct shard *shard, const struct sockaddr *address)
     err = uv_tcp_bind(&shard->listener, address, 0);
     if (err) return err;
     return uv_listen((uv_stream_t *)&shard->listener, LISTEN_BACKLOG, on_connection);
+}
+
+static int open_listener(struct shard *shard)
+{
+    const struct sockaddr *address = (const struct sockaddr *)&shard->address;
+    int err = uv_tcp_init_ex(&shard->loop.uv, &shard->listener, address->sa_family);
+
+    if (err) return err;
+    err = listen_on(shard, address);
+    if (err)
+        uv_close((uv_handle_t *)&shard->listener, NULL);
+    else
+        shard->is_listening = true;
+    return err;
 }
 
 static void close_handles(struct shard *shard)
@@ -163,6 +196,9 @@ int shard_init(struct shard *shard, struct shard_env *env, size_t index,
     int err;
 
     *shard = (struct shard){.env = env, .index = index};
+    memcpy(&shard->address, address,
+           address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+                                         : sizeof(struct sockaddr_in6));
     err = loop_init(&shard->loop);
     if (err) return err;
     hub_init(&shard->hub);
@@ -178,9 +214,8 @@ int shard_init(struct shard *shard, struct shard_env *env, size_t index,
     uv_prepare_init(&shard->loop.uv, &shard->flush);
     uv_timer_start(&shard->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_prepare_start(&shard->flush, on_flush);
-    err = open_listener(shard, address);
+    err = open_listener(shard);
     if (!err) return 0;
-    uv_close((uv_handle_t *)&shard->listener, NULL);
     close_handles(shard);
     loop_run(&shard->loop);
     shard_deinit(shard);
@@ -241,7 +276,7 @@ static void run_stop(struct task *task)
 {
     struct shard *shard = container_of(task, struct shard, stop);
 
-    uv_close((uv_handle_t *)&shard->listener, NULL);
+    if (shard->is_listening) close_listener(shard);
     LIST_FOR_EACH (it, after, &shard->conns[CONN_OPEN])
         say_goodbye(container_of(it, struct conn, in_state));
     LIST_FOR_EACH (it, after, &shard->conns[CONN_HTTP])

@@ -10,6 +10,7 @@
 #include "serve/hub.h"
 #include "serve/restless.h"
 #include "serve/server.h"
+#include "serve/unread.h"
 
 /* What all shards know; set before they start, read-only but for the atomic. */
 struct shard_env {
@@ -25,7 +26,9 @@ struct shard_env {
     struct server *server;
     struct site_response *files; /* owned; one for each of assets[] */
     _Atomic int64_t connection_count;
+    _Atomic int64_t refused_count; /* connections that linger to read their 503 */
     struct restless restless;
+    struct unread unread;
 };
 
 struct shard {
@@ -34,9 +37,12 @@ struct shard {
     struct shard_env *env;
     size_t index;
     uv_tcp_t listener;
-    uv_timer_t sweep;   /* every second: deadlines */
-    uv_timer_t due;     /* when the next subscriber is due */
-    uv_prepare_t flush; /* before the loop sleeps: what was marked is written */
+    bool is_listening; /* not while file descriptors are short */
+    struct sockaddr_storage address;
+    int64_t complained_ms; /* when it last logged that accepting failed */
+    uv_timer_t sweep;      /* every second: deadlines */
+    uv_timer_t due;        /* when the next subscriber is due */
+    uv_prepare_t flush;    /* before the loop sleeps: what was marked is written */
     struct hub hub;
     struct inflater inflater;       /* shared by all connections: messages stand alone */
     struct list conns[CONN_STATES]; /* conn.in_state; open ones by last_received_ms */

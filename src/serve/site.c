@@ -61,6 +61,7 @@ void site_fail(struct site_response *response, int status, const char *message)
     struct buf body = {0};
 
     blob_unref(response->body);
+    blob_unref(response->gzip);
     buf_add_text(&body, "{\"detail\":");
     buf_add_json(&body, str_of(message));
     buf_add_char(&body, '}');
@@ -236,10 +237,15 @@ static void write_head(struct buf *head, const struct conn *c, const struct site
     http_write_end(head);
 }
 
+static struct blob *body_of(const struct site_response *response, const struct dress *dress)
+{
+    return dress->gzip && response->gzip ? response->gzip : response->body;
+}
+
 /* Queues head and body. */
 static void respond(struct conn *c, const struct site_response *response, const struct dress *dress)
 {
-    struct blob *body = dress->gzip && response->gzip ? response->gzip : response->body;
+    struct blob *body = body_of(response, dress);
     struct buf head = {0};
 
     stats_add(&c->shard->stats, STAT_http_requests, 1);
@@ -424,6 +430,17 @@ static void run_request(struct task *task)
     ops->on_request(ops->context, request);
 }
 
+/* A large answer that would be one too many unread is not given out. */
+static void owe(struct conn *c, struct site_response *response, const struct dress *dress)
+{
+    const struct blob *body = body_of(response, dress);
+    int status = body ? conn_owe(c, body->size) : 0;
+
+    if (status)
+        site_fail(response, status,
+                  "too many large answers are waiting to be read; try again later");
+}
+
 /* Back on the shard. The connection may have gone meanwhile; its memory has not. */
 static void run_answer(struct task *task)
 {
@@ -432,6 +449,7 @@ static void run_answer(struct task *task)
     struct conn *c = request->conn;
 
     if (c->state == CONN_HTTP) {
+        owe(c, &request->response, &j->dress);
         j->dress.is_unchanged = request->response.status == 200 &&
                                 etag_matches(str_of(j->if_none_match), request->response.etag);
         respond(c, &request->response, &j->dress);
