@@ -60,7 +60,8 @@
 
 /* Nothing is written to a database whose disk has less free than this: DuckDB has been seen to fall
  * over when a commit fails for lack of space. */
-#define LIMIT_FREE_BYTES (64 << 20)
+#define LIMIT_FREE_MIB   64
+#define LIMIT_FREE_BYTES (LIMIT_FREE_MIB << 20)
 
 /* Store jobs waiting; beyond, REST answers 503 with Retry-After. */
 #define LIMIT_STORE_JOBS 256

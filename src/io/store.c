@@ -497,6 +497,7 @@ int store_conn_open(struct store *store, struct store_conn **out)
         free(conn);
         return err;
     }
+    conn->path = store->path;
     conn->write_lock = &store->write_lock;
     *out = conn;
     return 0;

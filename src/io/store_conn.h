@@ -10,6 +10,7 @@ struct store_load; /* store_load.c */
 
 struct store_conn {
     struct duck duck;
+    const char *path;        /* the file's; the store's */
     uv_mutex_t *write_lock;  /* the store's; held by whoever writes, for a whole transaction */
     struct store_load *load; /* owned; NULL outside a load */
 };

@@ -1,7 +1,9 @@
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "io/store_conn.h"
 
@@ -312,10 +314,22 @@ static void load_free(struct store_conn *conn)
     conn->load = NULL;
 }
 
+/* Before the disk is full, not after: see LIMIT_FREE_BYTES. */
+static int check_space(struct store_conn *conn)
+{
+    struct statvfs disk;
+
+    if (statvfs(conn->path, &disk)) return 0; /* committing will tell */
+    if ((uint64_t)disk.f_bavail * disk.f_frsize >= LIMIT_FREE_BYTES) return 0;
+    snprintf(conn->duck.error, sizeof(conn->duck.error),
+             "less than " TEXT_OF(LIMIT_FREE_MIB) " MiB are free on the disk of %s", conn->path);
+    return ERR_DATABASE;
+}
+
 int store_load_commit(struct store_conn *conn, struct store_counts *counts)
 {
     struct store_counts sum = {0};
-    int err = 0;
+    int err = check_space(conn);
 
     for (unsigned i = 0; i < KINDS && !err; i++)
         err = merge_stage(conn, i, &sum);
