@@ -1,197 +1,17 @@
 #include "io/dump.h"
 
-#include <assert.h>
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/printable.h"
+#include "io/cell.h"
 
 #define KLINE_COLUMNS  12
 #define METRIC_COLUMNS 8
-#define CELL_BYTES_MAX 64 /* of a number; the longest true ones have 27 */
-
-/* Times outside are absurd: Binance opened in 2017. */
-#define TIME_MIN_MS   INT64_C(1483228800000) /* 2017-01-01 */
-#define TIME_LIMIT_MS INT64_C(4102444800000) /* 2100-01-01 */
-
-static const struct {
-    const char *text;
-    int64_t ms;
-} steps[] = {{"1m", 60000}, {"5m", 300000}, {"15m", 900000}, {"30m", 1800000}, {"1h", 3600000}};
-
-const char *dump_step_text(int64_t step_ms)
-{
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-        if (steps[i].ms == step_ms) return steps[i].text;
-    return NULL;
-}
-
-bool dump_is_symbol(struct str text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.at[i];
-
-        if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_') return false;
-    }
-    return text.size >= 1 && text.size <= LIMIT_SYMBOL_BYTES;
-}
-
-/* --- names --- */
-
-static void set_symbol(char symbol[LIMIT_SYMBOL_BYTES + 1], struct str text)
-{
-    memcpy(symbol, text.at, text.size);
-    symbol[text.size] = '\0';
-}
-
-static void set_other(struct dump_name *name, struct str what, const char *more)
-{
-    name->kind = DUMP_OTHER;
-    snprintf(name->other, sizeof(name->other), "%.*s%s", (int)what.size, what.at, more);
-}
-
-/* "4h", "1d", "1mo", "1s": an interval by its looks. */
-static bool is_interval(struct str word)
-{
-    size_t digits = 0;
-
-    while (digits < word.size && isdigit((unsigned char)word.at[digits]))
-        digits++;
-    word = (struct str){word.at + digits, word.size - digits};
-    return digits && (str_eq(word, STR("mo")) || (word.size == 1 && strchr("smhdwM", word.at[0])));
-}
-
-/* The word after the symbol: "5m", "metrics", "aggTrades". Returns false when it tells nothing. */
-static bool set_kind(struct dump_name *name, struct str word)
-{
-    static const char *const others[] = {"trades",     "aggTrades",   "bookDepth",
-                                         "bookTicker", "fundingRate", "liquidationSnapshot"};
-
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        if (!str_eq(word, str_of(steps[i].text))) continue;
-        name->kind = DUMP_KLINES;
-        name->step_ms = steps[i].ms;
-        return true;
-    }
-    if (str_eq(word, STR("metrics")))
-        name->kind = DUMP_METRICS;
-    else if (str_eq(word, STR("klines")))
-        name->kind = DUMP_KLINES;
-    else if (is_interval(word))
-        set_other(name, word, " klines");
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        if (str_eq(word, str_of(others[i]))) set_other(name, word, "");
-    return name->kind != DUMP_UNKNOWN;
-}
-
-/* Takes the part before the next of `ends` off the front of *rest, and the end itself. */
-static struct str take_part(struct str *rest, const char *ends)
-{
-    struct str part = *rest;
-
-    for (size_t i = 0; i < rest->size; i++) {
-        if (!strchr(ends, rest->at[i])) continue;
-        part.size = i;
-        *rest = (struct str){rest->at + i + 1, rest->size - i - 1};
-        return part;
-    }
-    rest->at += rest->size;
-    rest->size = 0;
-    return part;
-}
-
-/* A folder's name is taken for a symbol only with a letter in it: "klines/2025" is none. */
-static bool is_symbol_folder(struct str folder)
-{
-    for (size_t i = 0; i < folder.size; i++)
-        if (isalpha((unsigned char)folder.at[i])) return dump_is_symbol(folder);
-    return false;
-}
-
-/* Kinds whose files have the names and columns of klines, so that only the folder tells. */
-static bool is_other_folder(struct str before, struct str folder)
-{
-    static const char *const others[] = {"indexPriceKlines", "markPriceKlines",
-                                         "premiumIndexKlines"};
-
-    if (str_eq(before, STR("spot")))
-        return str_eq(folder, STR("monthly")) || str_eq(folder, STR("daily"));
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        if (str_eq(folder, str_of(others[i]))) return true;
-    return false;
-}
-
-/* Folders speak where the file's name does not: a symbol beside "klines" or "metrics". */
-static void parse_folders(struct str folders, struct dump_name *name)
-{
-    struct str before = {0};
-    bool is_after_kind = false;
-
-    while (folders.size) {
-        struct str folder = take_part(&folders, "/");
-        bool is_klines = str_eq(folder, STR("klines")), is_metrics = str_eq(folder, STR("metrics"));
-
-        if (is_other_folder(before, folder))
-            set_other(name, str_eq(before, STR("spot")) ? before : folder, "");
-        if (!name->symbol[0] && is_after_kind && is_symbol_folder(folder))
-            set_symbol(name->symbol, folder);
-        is_after_kind = is_klines || is_metrics;
-        if (is_after_kind && !name->symbol[0] && is_symbol_folder(before))
-            set_symbol(name->symbol, before);
-        if (is_after_kind && name->kind == DUMP_UNKNOWN)
-            name->kind = is_klines ? DUMP_KLINES : DUMP_METRICS;
-        before = folder;
-    }
-}
-
-void dump_name_parse(const char *path, struct dump_name *name)
-{
-    const char *slash = strrchr(path, '/');
-    struct str rest = str_of(slash ? slash + 1 : path), symbol, word;
-    struct str folders = {path, slash ? (size_t)(slash - path) : 0};
-
-    *name = (struct dump_name){0};
-    symbol = take_part(&rest, "-");
-    word = take_part(&rest, "-. ");
-    if (dump_is_symbol(symbol) && set_kind(name, word)) set_symbol(name->symbol, symbol);
-    parse_folders(folders, name);
-}
-
-void dump_name_complete(struct dump_name *name, const struct dump_name *more)
-{
-    if (name->kind == DUMP_UNKNOWN || more->kind == DUMP_OTHER) {
-        name->kind = more->kind;
-        memcpy(name->other, more->other, sizeof(name->other));
-    }
-    if (!name->symbol[0]) memcpy(name->symbol, more->symbol, sizeof(name->symbol));
-    if (!name->step_ms && more->kind == DUMP_KLINES) name->step_ms = more->step_ms;
-}
 
 /* --- reasons --- */
-
-/* A cell as a message may show it: short, and nothing a terminal would obey. */
-struct shown {
-    char text[44];
-};
-
-static struct shown show(struct str cell)
-{
-    struct shown shown;
-    size_t size = MIN(cell.size, (size_t)40);
-
-    memcpy(shown.text, cell.at, size);
-    printable_keep_ascii(shown.text, size);
-    memcpy(shown.text + size, "...", 4);
-    if (size == cell.size) shown.text[size] = '\0';
-    return shown;
-}
 
 static PRINTF_LIKE(2, 3) int bad_row(struct dump *d, const char *format, ...)
 {
@@ -215,7 +35,7 @@ static PRINTF_LIKE(3, 4) int refuse(struct dump *d, int err, const char *format,
     return err;
 }
 
-/* --- cells --- */
+/* --- rows --- */
 
 struct row {
     struct str cells[KLINE_COLUMNS]; /* the first of them */
@@ -236,106 +56,6 @@ static void split(struct str line, struct row *row)
         at = comma + 1;
     }
     row->cell_count++;
-}
-
-static bool parse_digits(struct str text, int64_t *value)
-{
-    int64_t sum = 0;
-
-    if (!text.size || text.size > 18) return false;
-    for (size_t i = 0; i < text.size; i++) {
-        if (!isdigit((unsigned char)text.at[i])) return false;
-        sum = sum * 10 + (text.at[i] - '0');
-    }
-    *value = sum;
-    return true;
-}
-
-static size_t count_digits(const char *at, const char *end)
-{
-    const char *start = at;
-
-    while (at < end && *at >= '0' && *at <= '9')
-        at++;
-    return (size_t)(at - start);
-}
-
-/* JSON's numbers, leading zeros allowed. The grammar keeps strtod's other tastes out (hex, inf,
- * blanks), so that it can do the rounding where the short way cannot. */
-static bool is_number(struct str text, size_t *exponent_at)
-{
-    const char *at = text.at, *end = at + text.size;
-    size_t digits;
-
-    if (at < end && *at == '-') at++;
-    digits = count_digits(at, end);
-    if (!digits) return false;
-    at += digits;
-    if (at < end && *at == '.') {
-        digits = count_digits(++at, end);
-        if (!digits) return false;
-        at += digits;
-    }
-    *exponent_at = (size_t)(at - text.at);
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        if (++at < end && (*at == '-' || *at == '+')) at++;
-        digits = count_digits(at, end);
-        if (!digits) return false;
-        at += digits;
-    }
-    return at == end;
-}
-
-/* Up to 15 digits and 22 decimals: integer and power of ten are exact doubles, and one division
- * rounds once, so the result is the nearest double. */
-static bool parse_short(struct str text, double *value)
-{
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    bool is_negative = text.at[0] == '-';
-    const char *at = text.at + is_negative, *end = text.at + text.size;
-    const char *point = memchr(at, '.', (size_t)(end - at));
-    int64_t mantissa = 0;
-    size_t decimals;
-
-    if (point)
-        while (end[-1] == '0') /* dumps pad to 16 decimals */
-            end--;
-    decimals = point ? (size_t)(end - point) - 1 : 0;
-    if (end - at > 16 || decimals >= ARRAY_LEN(powers)) return false;
-    for (; at < end; at++)
-        if (*at != '.') mantissa = mantissa * 10 + (*at - '0');
-    if (mantissa >= INT64_C(1) << 53) return false;
-    *value = (double)mantissa / powers[decimals];
-    if (is_negative) *value = -*value;
-    return true;
-}
-
-static bool parse_number(struct str text, double *value)
-{
-    char copy[CELL_BYTES_MAX + 1];
-    size_t exponent_at;
-
-    if (text.size > CELL_BYTES_MAX || !is_number(text, &exponent_at)) return false;
-    if (exponent_at == text.size && parse_short(text, value)) return true;
-    memcpy(copy, text.at, text.size);
-    copy[text.size] = '\0';
-    *value = strtod(copy, NULL);
-    return isfinite(*value);
-}
-
-/* Milliseconds or, since 2025, microseconds: 13 and 16 digits are far apart. ERR_SYNTAX: not whole;
- * ERR_RANGE: absurd. *is_us tells which it was. */
-static int parse_epoch(struct str text, int64_t *value, bool *is_us)
-{
-    int64_t number;
-
-    if (!parse_digits(text, &number)) return ERR_SYNTAX;
-    *is_us = number >= TIME_LIMIT_MS;
-    *value = number;
-    if (*is_us) number /= 1000;
-    return number >= TIME_MIN_MS && number < TIME_LIMIT_MS ? 0 : ERR_RANGE;
 }
 
 static int bad_columns(struct dump *d, const struct row *row, int expected)
@@ -369,14 +89,14 @@ static int parse_values(struct dump *d, const struct row *row, struct candle *c,
     *is_bad = true;
     for (int i = OPEN; i <= VOLUME; i++) {
         const char *column = kline_columns[i];
-        struct shown cell = {{0}};
+        struct cell_shown cell = {{0}};
 
-        if (parse_number(row->cells[i], &values[i])) {
+        if (cell_parse_number(row->cells[i], &values[i])) {
             if (i == VOLUME && values[i] >= 0) continue;
             if (i != VOLUME && price_from_double(values[i], prices[i]) == 0) continue;
         } else
-            return bad_row(d, "%s '%s' is not a number", column, show(row->cells[i]).text);
-        cell = show(row->cells[i]);
+            return bad_row(d, "%s '%s' is not a number", column, cell_show(row->cells[i]).text);
+        cell = cell_show(row->cells[i]);
         if (i == VOLUME) return bad_row(d, "%s %s is negative", column, cell.text);
         if (values[i] > PRICE_MAX_USDT)
             return bad_row(d, "%s %s is above %.0f", column, cell.text, PRICE_MAX_USDT);
@@ -384,13 +104,13 @@ static int parse_values(struct dump *d, const struct row *row, struct candle *c,
     }
     c->volume = values[VOLUME];
     if (c->high_e8 < c->low_e8)
-        return bad_row(d, "high %s is below low %s", show(row->cells[HIGH]).text,
-                       show(row->cells[LOW]).text);
+        return bad_row(d, "high %s is below low %s", cell_show(row->cells[HIGH]).text,
+                       cell_show(row->cells[LOW]).text);
     for (int i = OPEN; i <= CLOSE; i += CLOSE - OPEN)
         if (*prices[i] < c->low_e8 || *prices[i] > c->high_e8)
             return bad_row(d, "%s %s is outside low %s to high %s", kline_columns[i],
-                           show(row->cells[i]).text, show(row->cells[LOW]).text,
-                           show(row->cells[HIGH]).text);
+                           cell_show(row->cells[i]).text, cell_show(row->cells[LOW]).text,
+                           cell_show(row->cells[HIGH]).text);
     *is_bad = false;
     return 0;
 }
@@ -425,10 +145,10 @@ static int parse_times(struct dump *d, const struct row *row, struct candle *c, 
     int err;
 
     *is_bad = true;
-    err = parse_epoch(row->cells[OPEN_TIME], &open, &is_us);
-    if (err) return bad_time(d, err, "open_time '%s'", show(row->cells[OPEN_TIME]).text);
-    err = parse_epoch(row->cells[CLOSE_TIME], &close, &is_close_us);
-    if (err) return bad_time(d, err, "close_time '%s'", show(row->cells[CLOSE_TIME]).text);
+    err = cell_parse_epoch(row->cells[OPEN_TIME], &open, &is_us);
+    if (err) return bad_time(d, err, "open_time '%s'", cell_show(row->cells[OPEN_TIME]).text);
+    err = cell_parse_epoch(row->cells[CLOSE_TIME], &close, &is_close_us);
+    if (err) return bad_time(d, err, "close_time '%s'", cell_show(row->cells[CLOSE_TIME]).text);
     step = is_us == is_close_us ? row_step(open, close, is_us) : 0;
     if (!d->last_line && step && d->name.step_ms && step != d->name.step_ms)
         return refuse(d, ERR_SYNTAX, "its name says %s, but line %" PRIu64 " is of %s",
@@ -470,14 +190,14 @@ static int take_kline(struct dump *d, const struct row *row)
     if (d->last_line && c.open_time_ms == d->last.open_time_ms) {
         if (!is_same_candle(&c, &d->last))
             return bad_row(d, "other values than line %" PRIu64 " for the same open_time %s",
-                           d->last_line, show(row->cells[OPEN_TIME]).text);
+                           d->last_line, cell_show(row->cells[OPEN_TIME]).text);
         d->row_count++;
         d->duplicate_count++;
         return 0;
     }
     if (d->last_line && c.open_time_ms < d->last.open_time_ms)
         return bad_row(d, "open_time %s is before line %" PRIu64 "'s: out of order",
-                       show(row->cells[OPEN_TIME]).text, d->last_line);
+                       cell_show(row->cells[OPEN_TIME]).text, d->last_line);
     d->last = c;
     d->last_line = d->line;
     d->row_count++;
@@ -502,7 +222,8 @@ static int find_symbol(struct dump *d, struct str symbol, uint32_t *index)
     if (d->symbol_count == LIMIT_SYMBOLS)
         return refuse(d, ERR_SYNTAX, "it has more than %d symbols", LIMIT_SYMBOLS);
     d->symbols = mem_realloc(d->symbols, (d->symbol_count + 1) * sizeof(*d->symbols));
-    set_symbol(d->symbols[d->symbol_count], symbol);
+    memcpy(d->symbols[d->symbol_count], symbol.at, symbol.size);
+    d->symbols[d->symbol_count][symbol.size] = '\0';
     *index = (uint32_t)d->symbol_count++;
     return 0;
 }
@@ -520,19 +241,6 @@ static int add_point(struct dump *d, struct dump_point point)
     return 0;
 }
 
-/* '2025-12-09 00:05:00', the same with T or Z, or a number as klines have it. */
-static int parse_create_time(struct str cell, int64_t *time_ms)
-{
-    bool is_us = false;
-    int err = parse_epoch(cell, time_ms, &is_us);
-
-    if (!err && is_us) *time_ms /= 1000;
-    if (err != ERR_SYNTAX) return err;
-    err = time_parse(cell, time_ms);
-    if (err) return ERR_SYNTAX;
-    return *time_ms >= TIME_MIN_MS && *time_ms < TIME_LIMIT_MS ? 0 : ERR_RANGE;
-}
-
 static int take_metric(struct dump *d, const struct row *row)
 {
     struct dump_point point = {.line = d->line};
@@ -541,23 +249,24 @@ static int take_metric(struct dump *d, const struct row *row)
     int err;
 
     if (row->cell_count != METRIC_COLUMNS) return bad_columns(d, row, METRIC_COLUMNS);
-    err = parse_create_time(row->cells[CREATE_TIME], &point.time_ms);
+    err = cell_parse_time(row->cells[CREATE_TIME], &point.time_ms);
     if (err == ERR_SYNTAX)
-        return bad_row(d, "create_time '%s' is not a time", show(row->cells[CREATE_TIME]).text);
-    if (err) return bad_time(d, err, "create_time '%s'", show(row->cells[CREATE_TIME]).text);
-    if (!dump_is_symbol(symbol)) return bad_row(d, "'%s' is not a symbol", show(symbol).text);
+        return bad_row(d, "create_time '%s' is not a time",
+                       cell_show(row->cells[CREATE_TIME]).text);
+    if (err) return bad_time(d, err, "create_time '%s'", cell_show(row->cells[CREATE_TIME]).text);
+    if (!dump_is_symbol(symbol)) return bad_row(d, "'%s' is not a symbol", cell_show(symbol).text);
     if (d->symbol[0] && !str_eq(symbol, str_of(d->symbol)))
-        return bad_row(d, "symbol %s in a file of %s", show(symbol).text, d->symbol);
+        return bad_row(d, "symbol %s in a file of %s", cell_show(symbol).text, d->symbol);
     for (int i = OI_BASE; i <= OI_VALUE; i++) {
-        struct shown cell = show(row->cells[i]);
+        struct cell_shown cell = cell_show(row->cells[i]);
 
-        if (!parse_number(row->cells[i], values[i]))
+        if (!cell_parse_number(row->cells[i], values[i]))
             return bad_row(d, "%s '%s' is not a number", metric_columns[i], cell.text);
         if (*values[i] < 0) return bad_row(d, "%s %s is negative", metric_columns[i], cell.text);
     }
     if (point.value > OI_MAX_USDT)
         return bad_row(d, "%s %s is above %.0f", metric_columns[OI_VALUE],
-                       show(row->cells[OI_VALUE]).text, OI_MAX_USDT);
+                       cell_show(row->cells[OI_VALUE]).text, OI_MAX_USDT);
     err = find_symbol(d, symbol, &point.symbol);
     return err ? err : add_point(d, point);
 }
@@ -651,9 +360,9 @@ static enum dump_kind kind_of_content(const struct row *row, bool *is_header)
     if (has_columns(row, kline_columns, ARRAY_LEN(kline_columns))) return DUMP_KLINES;
     if (has_columns(row, metric_columns, ARRAY_LEN(metric_columns))) return DUMP_METRICS;
     *is_header = false;
-    if (row->cell_count == KLINE_COLUMNS && !parse_epoch(row->cells[0], &value, &is_us))
+    if (row->cell_count == KLINE_COLUMNS && !cell_parse_epoch(row->cells[0], &value, &is_us))
         return DUMP_KLINES;
-    if (row->cell_count == METRIC_COLUMNS && !parse_create_time(row->cells[0], &value) &&
+    if (row->cell_count == METRIC_COLUMNS && !cell_parse_time(row->cells[0], &value) &&
         dump_is_symbol(row->cells[1]))
         return DUMP_METRICS;
     return DUMP_UNKNOWN;

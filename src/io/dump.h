@@ -1,4 +1,4 @@
-/* dump.h - Binance's dump files: what a file is, by its name and its content, and what its rows
+/* dump.h - Binance's dump files: what a file is, by its content and its name, and what its rows
  * say.
  *
  * Two kinds are read: klines (12 columns, of 1m, 5m, 15m, 30m or 1h, with or without a header,
@@ -11,32 +11,13 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "heat/candle.h"
+#include "io/dump_name.h"
 
 /* Longest line: the longest true ones have about 200 bytes. */
 #define LIMIT_DUMP_LINE_BYTES 4096
 /* Points of open interest in one file, which are kept to be sorted (40 bytes each): 38 years of 5m.
  * A kline file has no such bound, its rows pass through. */
 #define LIMIT_DUMP_POINTS 4000000
-
-enum dump_kind { DUMP_UNKNOWN, DUMP_KLINES, DUMP_METRICS, DUMP_OTHER };
-
-/* What a name tells: "BTCUSDT-5m-2025-12.csv", "BTCUSDT-metrics-2025-12-09.csv", or the folders:
- * "BTCUSDT/klines/…", "klines/BTCUSDT/5m/…". */
-struct dump_name {
-    enum dump_kind kind;
-    char symbol[LIMIT_SYMBOL_BYTES + 1]; /* "" when it does not tell */
-    int64_t step_ms;                     /* 0 when it does not tell */
-    char other[64];                      /* of DUMP_OTHER: what it is, "aggTrades" */
-};
-
-void dump_name_parse(const char *path, struct dump_name *name);
-/* Fills what `name` does not tell from `more`, such as the name of the archive around it. */
-void dump_name_complete(struct dump_name *name, const struct dump_name *more);
-
-/* [A-Z0-9_]{1,32} */
-bool dump_is_symbol(struct str text);
-/* "5m" of 300000; NULL when it is none of the five. */
-const char *dump_step_text(int64_t step_ms);
 
 struct dump_point {
     int64_t time_ms;

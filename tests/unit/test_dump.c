@@ -425,23 +425,3 @@ TEST(random_bytes_never_do_harm)
         free(heard);
     }
 }
-
-TEST(symbols_are_capitals_digits_and_underscores)
-{
-    static const struct {
-        const char *text;
-        bool is_symbol;
-    } cases[] = {{"BTCUSDT", true},
-                 {"1000PEPEUSDT", true},
-                 {"BTCUSD_PERP", true},
-                 {"A", true},
-                 {"", false},
-                 {"btc", false},
-                 {"A-B", false},
-                 {"A B", false},
-                 {"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", true},
-                 {"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456", false}};
-
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        assert_int_equal(dump_is_symbol(str_of(cases[i].text)), cases[i].is_symbol);
-}
