@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "io/store_schema.h"
 
 /* --- sentences --- */
@@ -20,6 +21,7 @@ struct message {
     size_t size;
 };
 
+/* Paths, the names of other programs and what DuckDB found in a file can hold anything. */
 static PRINTF_LIKE(3, 4) int say(struct message *message, int err, const char *format, ...)
 {
     va_list args;
@@ -27,6 +29,7 @@ static PRINTF_LIKE(3, 4) int say(struct message *message, int err, const char *f
     va_start(args, format);
     vsnprintf(message->at, message->size, format, args);
     va_end(args);
+    message->at[printable_keep_utf8(message->at, strlen(message->at))] = '\0';
     return err;
 }
 

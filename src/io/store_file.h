@@ -9,7 +9,8 @@
 
 /* Opens or makes `path`; a new file appears under its name when it is complete. Returns 0, the
  * database then being the caller's; ERR_BUSY (another process holds it), ERR_NEWER or ERR_DATABASE,
- * *database untouched and a sentence in `message`: what is wrong with which file, what to do. */
+ * *database untouched and a printable sentence in `message`: what is wrong with which file, what to
+ * do. */
 int store_file_open(const char *path, duckdb_database *database, char *message,
                     size_t message_size) MUST_CHECK;
 

@@ -844,6 +844,18 @@ static void run_sql(const char *sql)
     duckdb_close(&database);
 }
 
+TEST(a_path_cannot_write_to_the_terminal_that_its_refusal_is_shown_on)
+{
+    struct store *store;
+    char message[512] = "";
+
+    assert_int_equal(
+        store_open("/tmp/no-such\x1b[2J\xc2\x9b\x9b/h.duckdb", 0, &store, message, sizeof(message)),
+        ERR_DATABASE);
+    assert_non_null(strstr(message, "/tmp/no-such?[2J?"));
+    assert_null(strpbrk(message, "\x1b\x9b"));
+}
+
 TEST(a_file_of_a_newer_version_is_refused)
 {
     struct store *store;
