@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "base/limits.h"
 #include "serve/restless.h"
 #include "serve/unread.h"
