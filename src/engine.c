@@ -17,7 +17,7 @@
 /* A symbol that lost its last subscriber is kept up to date for a while: people reload pages. */
 #define IDLE_MS 60000
 
-/* Jobs that ticks may have under way: REST has the other half of the store's queue. */
+/* Jobs that ticks may have under way: room is left in the store's queue for first subscribers. */
 #define REFRESHES_MAX (LIMIT_STORE_JOBS / 2)
 
 /* A heatmap further behind than this is built anew by a job instead of being caught up on the main
@@ -329,7 +329,7 @@ static void submit_refresh(struct live *live, int64_t until_ms, uint64_t lap)
     const struct symbol *symbol = &live->symbol;
     struct refresh *r = mem_zalloc(sizeof(*r));
 
-    r->job = (struct store_job){.work = work_refresh, .done = done_refresh};
+    r->job = (struct store_job){.work = work_refresh, .done = done_refresh, .is_live = true};
     r->live = live;
     strcpy(r->name, symbol->name);
     r->bin_e12 = symbol->bin_e12;
@@ -413,7 +413,14 @@ static void on_tick(uv_timer_t *tick)
     go_on_sweeping(engine);
 }
 
-/* --- what the serve floor asks --- */
+/* --- what the serve floor asks, and what feeds tell --- */
+
+static struct live *find_live(const struct engine *engine, struct str name)
+{
+    for (size_t i = 0; i < engine->count; i++)
+        if (str_eq(str_of(engine->lives[i].symbol.name), name)) return &engine->lives[i];
+    return NULL;
+}
 
 void engine_on_interest(void *context, uint32_t topic_id, bool has_subscribers, bool wants_deflate)
 {
@@ -442,16 +449,16 @@ void engine_answer_latest(struct engine *engine, const struct symbol *symbol,
     start_refresh(live);
 }
 
-void engine_on_candles(void *context, int64_t last_open_ms)
+void engine_on_candle(void *context, const char *name, const struct candle *newest)
 {
     struct engine *engine = context;
+    struct live *live = find_live(engine, str_of(name));
+    struct symbol *symbol = live ? &live->symbol : NULL;
 
-    for (size_t i = 0; i < engine->count; i++) {
-        struct symbol *symbol = &engine->lives[i].symbol;
-
-        symbol->last_open_ms = MAX(symbol->last_open_ms, last_open_ms);
-        symbol->oi_last_ms = MAX(symbol->oi_last_ms, last_open_ms);
-    }
+    if (!symbol) return;
+    symbol->last_open_ms = MAX(symbol->last_open_ms, newest->open_time_ms);
+    symbol->oi_last_ms = MAX(symbol->oi_last_ms, newest->open_time_ms);
+    symbol->price = price_to_double(newest->close_e8);
 }
 
 /* --- symbols --- */
@@ -464,13 +471,6 @@ size_t engine_symbol_count(const struct engine *engine)
 const struct symbol *engine_symbol(const struct engine *engine, size_t index)
 {
     return &engine->lives[index].symbol;
-}
-
-static struct live *find_live(const struct engine *engine, struct str name)
-{
-    for (size_t i = 0; i < engine->count; i++)
-        if (str_eq(str_of(engine->lives[i].symbol.name), name)) return &engine->lives[i];
-    return NULL;
 }
 
 const struct symbol *engine_find(const struct engine *engine, struct str name)

@@ -48,8 +48,8 @@ int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symb
 /* The same for its open interest: the time of the newest point, -1 for none. */
 int64_t engine_visible_oi_ms(const struct engine *engine, const struct symbol *symbol);
 
-/* The stored data has grown: the newest candle of every symbol now opens at last_open_ms. */
-void engine_on_candles(void *engine, int64_t last_open_ms);
+/* The stored data has grown: this is the symbol's newest candle now. */
+void engine_on_candle(void *engine, const char *symbol, const struct candle *newest);
 /* server_ops.on_interest */
 void engine_on_interest(void *engine, uint32_t topic_id, bool has_subscribers, bool wants_deflate);
 

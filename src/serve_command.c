@@ -127,7 +127,7 @@ static int run(struct app *app)
     engine_start(app->engine, app->server);
     rest_start(app->rest, app->server);
     if (app->sim)
-        sim_start(app->sim, app->store, &app->loop, app->config.sim_speed, engine_on_candles,
+        sim_start(app->sim, app->store, &app->loop, app->config.sim_speed, engine_on_candle,
                   app->engine);
     err = server_start(app->server);
     if (err) {

@@ -157,6 +157,8 @@ static bool load_line(struct loading *l, char *line, int number)
     size_t index;
     bool ok;
 
+    if (number == 1 && text.size >= 3 && memcmp(text.at, "\xef\xbb\xbf", 3) == 0)
+        text = str_trim((struct str){text.at + 3, text.size - 3}); /* an editor's byte order mark */
     if (!text.size || text.at[0] == '#') return true;
     snprintf(where, sizeof(where), "%s:%d", l->file, number);
     equals = memchr(text.at, '=', text.size);
@@ -189,10 +191,15 @@ static bool load_file(struct loading *l)
 
     if (!l->file) return true;
     file = fopen(l->file, "re");
+    if (file && getc(file) == EOF && ferror(file)) { /* a folder opens, but cannot be read */
+        fclose(file);
+        file = NULL;
+    }
     if (!file) {
         fprintf(stderr, "heatcast: --config %s: %s\n", l->file, strerror(errno));
         return false;
     }
+    rewind(file);
     for (int number = 1; ok && fgets(line, sizeof(line), file); number++) {
         ok = strchr(line, '\n') || feof(file);
         if (!ok) fprintf(stderr, "heatcast: %s:%d: line too long\n", l->file, number);
@@ -270,6 +277,9 @@ static bool take_flag(struct loading *l, struct flags *flags, int argc, char **a
         }
         needs_value = options[index].type != BOOL;
     }
+    if (!value && !needs_value && *at + 1 < argc &&
+        (strcmp(argv[*at + 1], "true") == 0 || strcmp(argv[*at + 1], "false") == 0))
+        value = argv[++*at];
     if (!value && needs_value) {
         if (*at + 1 >= argc) {
             fprintf(stderr, "heatcast: --%s needs a value\n", word);

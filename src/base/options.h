@@ -25,7 +25,7 @@ OPTION(sim_speed, REAL, "sim-speed", "HEATCAST_SIM_SPEED", "300", 0.001, 1000000
        "TIMES", "simulated seconds per second; 300 is a 5m candle a second")
 OPTION(threads, INT, "threads", "HEATCAST_THREADS", "0", 0, 64, CMD_SERVE, "N",
        "I/O threads; 0 takes as many as the machine has cores")
-OPTION(store_threads, INT, "store-threads", "HEATCAST_STORE_THREADS", "2", 1, 64, CMD_SERVE, "N",
+OPTION(store_threads, INT, "store-threads", "HEATCAST_STORE_THREADS", "3", 1, 64, CMD_SERVE, "N",
        "threads that query DuckDB")
 OPTION(web_root, TEXT, "web-root", "HEATCAST_WEB_ROOT", "", 0, 0, CMD_SERVE, "FOLDER",
        "serve the page from this folder instead of from the program")

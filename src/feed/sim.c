@@ -41,7 +41,7 @@ struct sim {
     double speed;
     int64_t started_us;
     int64_t steps_at_start;
-    void (*on_candles)(void *context, int64_t last_open_ms);
+    void (*on_candle)(void *context, const char *symbol, const struct candle *newest);
     void *context;
 };
 
@@ -188,8 +188,10 @@ static void done_write(struct store_job *job)
         return;
     }
     sim->wait_ms = 0;
+    for (size_t s = 0; s < MARKET_SYMBOLS; s++)
+        sim->on_candle(sim->context, market_symbol(s),
+                       &sim->batch.candles[s][sim->batch.step_count - 1]);
     sim->batch.step_count = 0;
-    sim->on_candles(sim->context, SIM_START_MS + (sim->steps_done - 1) * MARKET_STEP_MS);
 }
 
 static int64_t steps_due(const struct sim *sim)
@@ -210,12 +212,13 @@ static void on_timer(uv_timer_t *timer)
         if (missing <= 0) return;
         make_steps(sim, (size_t)MIN(missing, BATCH_STEPS));
     }
-    sim->job = (struct store_job){.work = work_write, .done = done_write};
+    sim->job = (struct store_job){.work = work_write, .done = done_write, .is_live = true};
     sim->is_writing = store_submit(sim->store, sim->loop, &sim->job) == 0;
 }
 
 void sim_start(struct sim *sim, struct store *store, struct loop *loop, double speed,
-               void (*on_candles)(void *context, int64_t last_open_ms), void *context)
+               void (*on_candle)(void *context, const char *symbol, const struct candle *newest),
+               void *context)
 {
     double step_ms = MARKET_STEP_MS / speed;
     uint64_t timer_ms = step_ms > TIMER_MS_MIN ? (uint64_t)MIN(step_ms, 1000) : TIMER_MS_MIN;
@@ -224,7 +227,7 @@ void sim_start(struct sim *sim, struct store *store, struct loop *loop, double s
     sim->store = store;
     sim->loop = loop;
     sim->speed = speed;
-    sim->on_candles = on_candles;
+    sim->on_candle = on_candle;
     sim->context = context;
     sim->started_us = clock_monotonic_us();
     sim->steps_at_start = sim->steps_done;

@@ -20,10 +20,11 @@ int sim_is_in(struct store_conn *conn, bool *is_simulated) MUST_CHECK;
 int sim_open(struct store_conn *conn, int64_t seed, struct sim **sim, char *message,
              size_t message_size) MUST_CHECK;
 
-/* Starts to append candles at `speed` simulated seconds a second. on_candles tells, on the loop,
- * the open time of the newest that is in the file. */
+/* Starts to append candles at `speed` simulated seconds a second. on_candle tells, on the loop,
+ * each symbol's newest that is in the file. */
 void sim_start(struct sim *sim, struct store *store, struct loop *loop, double speed,
-               void (*on_candles)(void *context, int64_t last_open_ms), void *context);
+               void (*on_candle)(void *context, const char *symbol, const struct candle *newest),
+               void *context);
 /* Ends the timer; sim_free() is for after the store is closed. */
 void sim_stop(struct sim *sim);
 void sim_free(struct sim *sim); /* NULL is fine */

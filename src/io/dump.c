@@ -92,11 +92,13 @@ static int parse_values(struct dump *d, const struct row *row, struct candle *c,
         struct cell_shown cell = {{0}};
 
         if (cell_parse_number(row->cells[i], &values[i])) {
-            if (i == VOLUME && values[i] >= 0) continue;
+            if (i == VOLUME && values[i] >= 0 && values[i] <= VOLUME_MAX) continue;
             if (i != VOLUME && price_from_double(values[i], prices[i]) == 0) continue;
         } else
             return bad_row(d, "%s '%s' is not a number", column, cell_show(row->cells[i]).text);
         cell = cell_show(row->cells[i]);
+        if (i == VOLUME && values[i] > VOLUME_MAX)
+            return bad_row(d, "%s %s is above %.0e", column, cell.text, VOLUME_MAX);
         if (i == VOLUME) return bad_row(d, "%s %s is negative", column, cell.text);
         if (values[i] > PRICE_MAX_USDT)
             return bad_row(d, "%s %s is above %.0f", column, cell.text, PRICE_MAX_USDT);

@@ -18,6 +18,12 @@ struct worker {
     struct store_conn *conn; /* owned */
 };
 
+/* Jobs that wait, oldest first. */
+struct lane {
+    struct store_job *first, *last;
+    unsigned count;
+};
+
 struct store {
     duckdb_database database;
     char *path;              /* owned */
@@ -25,11 +31,11 @@ struct store {
     atomic_bool is_stopping; /* set under the mutex, read anywhere */
     struct worker *workers;  /* owned array */
     unsigned worker_count;
-    uv_mutex_t mutex;               /* guards the five below */
-    uv_cond_t changed;              /* a job came, the store stops, a worker ended */
-    struct store_job *first, *last; /* waiting, oldest first */
-    unsigned waiting_count;
-    unsigned running_count; /* workers that have not ended */
+    uv_mutex_t mutex;         /* guards the five below */
+    uv_cond_t changed;        /* a job came, the store stops, a worker ended */
+    struct lane live, others; /* waiting */
+    unsigned others_running;  /* workers busy with one of `others` */
+    unsigned running_count;   /* workers that have not ended */
 };
 
 static void on_given_back(struct task *task)
@@ -45,14 +51,46 @@ static void give_back(struct store_job *job)
     loop_post(job->loop, &job->task); /* refused: that loop has ended, nobody waits */
 }
 
+static void lane_push(struct lane *lane, struct store_job *job)
+{
+    if (lane->last)
+        lane->last->next = job;
+    else
+        lane->first = job;
+    lane->last = job;
+    lane->count++;
+}
+
+static struct store_job *lane_pop(struct lane *lane)
+{
+    struct store_job *job = lane->first;
+
+    lane->first = job->next;
+    if (!lane->first) lane->last = NULL;
+    lane->count--;
+    return job;
+}
+
+/* The next job a worker may take, NULL for none now. */
 static struct store_job *pop_job(struct store *store)
 {
-    struct store_job *job = store->first;
+    unsigned most = store->worker_count > 1 ? store->worker_count - 1 : 1;
 
-    store->first = job->next;
-    if (!store->first) store->last = NULL;
-    store->waiting_count--;
-    return job;
+    if (store->live.first) return lane_pop(&store->live);
+    if (!store->others.first || store->others_running >= most) return NULL;
+    store->others_running++;
+    return lane_pop(&store->others);
+}
+
+static void finish_job(struct store *store, struct store_job *job)
+{
+    bool is_live = job->is_live;
+
+    give_back(job); /* it may be gone from here on */
+    uv_mutex_lock(&store->mutex);
+    if (is_live) return;
+    store->others_running--;
+    if (store->others.first) uv_cond_signal(&store->changed);
 }
 
 static void worker_run(void *arg)
@@ -61,18 +99,17 @@ static void worker_run(void *arg)
     struct store *store = worker->store;
 
     uv_mutex_lock(&store->mutex);
-    for (;;) {
-        struct store_job *job;
+    while (!atomic_load(&store->is_stopping)) {
+        struct store_job *job = pop_job(store);
 
-        while (!store->first && !atomic_load(&store->is_stopping))
+        if (!job) {
             uv_cond_wait(&store->changed, &store->mutex);
-        if (atomic_load(&store->is_stopping)) break;
-        job = pop_job(store);
+            continue;
+        }
         uv_mutex_unlock(&store->mutex);
         job->work(job, worker->conn);
         assert(!worker->conn->load);
-        give_back(job);
-        uv_mutex_lock(&store->mutex);
+        finish_job(store, job); /* takes the mutex again */
     }
     store->running_count--;
     uv_cond_broadcast(&store->changed);
@@ -127,22 +164,29 @@ int store_open(const char *path, unsigned thread_count, struct store **out, char
     return 0;
 }
 
-static void drop_waiting(struct store *store)
+static void drop_lane(struct lane *lane)
 {
-    struct store_job *job, *next;
+    while (lane->first) {
+        struct store_job *job = lane_pop(lane);
 
-    uv_mutex_lock(&store->mutex);
-    atomic_store(&store->is_stopping, true);
-    job = store->first;
-    store->first = store->last = NULL;
-    store->waiting_count = 0;
-    uv_cond_broadcast(&store->changed);
-    uv_mutex_unlock(&store->mutex);
-    for (; job; job = next) {
-        next = job->next;
         job->is_dropped = true;
         give_back(job);
     }
+}
+
+static void drop_waiting(struct store *store)
+{
+    struct lane live, others;
+
+    uv_mutex_lock(&store->mutex);
+    atomic_store(&store->is_stopping, true);
+    live = store->live;
+    others = store->others;
+    store->live = store->others = (struct lane){0};
+    uv_cond_broadcast(&store->changed);
+    uv_mutex_unlock(&store->mutex);
+    drop_lane(&live);
+    drop_lane(&others);
 }
 
 static void stop_workers(struct store *store)
@@ -197,6 +241,7 @@ void store_close(struct store *store)
 
 int store_submit(struct store *store, struct loop *loop, struct store_job *job)
 {
+    struct lane *lane = job->is_live ? &store->live : &store->others;
     int err = 0;
 
     job->loop = loop;
@@ -205,15 +250,10 @@ int store_submit(struct store *store, struct loop *loop, struct store_job *job)
     uv_mutex_lock(&store->mutex);
     if (atomic_load(&store->is_stopping))
         err = ERR_STOPPED;
-    else if (store->waiting_count >= LIMIT_STORE_JOBS)
+    else if (lane->count >= LIMIT_STORE_JOBS)
         err = ERR_FULL;
     if (!err) {
-        if (store->last)
-            store->last->next = job;
-        else
-            store->first = job;
-        store->last = job;
-        store->waiting_count++;
+        lane_push(lane, job);
         uv_cond_signal(&store->changed);
     }
     uv_mutex_unlock(&store->mutex);

@@ -39,14 +39,17 @@ struct store_job {
     void (*work)(struct store_job *job, struct store_conn *conn);
     /* On the loop that gave it. */
     void (*done)(struct store_job *job);
+    bool is_live;    /* the live stream waits for it: goes before others, in a queue of its own */
     bool is_dropped; /* the store is closing: `work` was not run */
     struct loop *loop;
     struct task task;
     struct store_job *next;
 };
 
-/* Queues a job to come back to `loop`, which is the caller's own. ERR_FULL beyond
- * LIMIT_STORE_JOBS waiting, ERR_STOPPED while closing: `done` will not be called then. */
+/* Queues a job to come back to `loop`, which is the caller's own. Where there are two threads or
+ * more, one is kept free of jobs that are not live: no question about history, however slow, holds
+ * up the stream. ERR_FULL beyond LIMIT_STORE_JOBS waiting in its queue, ERR_STOPPED while closing:
+ * `done` will not be called then. */
 int store_submit(struct store *store, struct loop *loop, struct store_job *job) MUST_CHECK;
 
 /* For command-line tools: a connection used on the calling thread, closed before the store. */

@@ -579,6 +579,46 @@ TEST(the_queue_is_full_at_its_limit_exactly)
     sem_destroy(&go);
 }
 
+TEST(slow_questions_never_hold_up_what_the_live_stream_waits_for)
+{
+    struct test_job slow[4] = {0}, live = {.base = {.work = wait_for_go, .is_live = true}};
+    unsigned left = ARRAY_LEN(slow) + 1;
+    sem_t slow_started, slow_go, live_started, live_go;
+    struct store *store;
+    struct loop loop;
+
+    fresh_path();
+    sem_init(&slow_started, 0, 0);
+    sem_init(&slow_go, 0, 0);
+    sem_init(&live_started, 0, 0);
+    sem_init(&live_go, 0, 1);
+    store = open_store(2);
+    assert_int_equal(loop_init(&loop), 0);
+    for (size_t i = 0; i < ARRAY_LEN(slow); i++) {
+        slow[i] =
+            (struct test_job){.base.work = wait_for_go, .started = &slow_started, .go = &slow_go};
+        submit(store, &loop, &slow[i], &left);
+    }
+    sem_wait(&slow_started); /* one runs, the others wait though a thread is free */
+    live.started = &live_started;
+    live.go = &live_go;
+    submit(store, &loop, &live, &left);
+    sem_wait(&live_started); /* it runs beside the slow one, before those that came earlier */
+    assert_int_equal(sem_trywait(&slow_started), -1);
+    for (size_t i = 0; i < ARRAY_LEN(slow); i++)
+        sem_post(&slow_go);
+    loop_run(&loop);
+    assert_true(live.is_done);
+    for (size_t i = 0; i < ARRAY_LEN(slow); i++)
+        assert_true(slow[i].is_done);
+    store_close(store);
+    loop_deinit(&loop);
+    sem_destroy(&slow_started);
+    sem_destroy(&slow_go);
+    sem_destroy(&live_started);
+    sem_destroy(&live_go);
+}
+
 static void run_slow_query(struct store_job *base, struct store_conn *conn)
 {
     struct test_job *job = container_of(base, struct test_job, base);
