@@ -1,6 +1,7 @@
 /* main.c - heatcast's command line: which subcommand runs. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,14 +30,12 @@ static int print_usage(FILE *out)
 }
 
 /* A descriptor 0, 1 or 2 that is closed would be given to the next file opened, the database's
- * among them, and messages would be written into it. */
+ * among them, and messages would be written into it. /dev/null, opened the wrong way round, takes
+ * the place: using it fails as it did. */
 static void open_standard_files(void)
 {
-    int fd = open("/dev/null", O_RDWR);
-
-    while (fd >= 0 && fd <= STDERR_FILENO)
-        fd = dup(fd);
-    if (fd > STDERR_FILENO) close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd) abort();
 }
 
 int main(int argc, char **argv)
