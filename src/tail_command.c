@@ -149,6 +149,7 @@ static void print(struct tail *t, struct str text)
         break;
     case -EINTR:
     case -EPIPE:
+    case -EBADF: /* it was closed from the start: main.c */
         finish(t, STATUS_WELL);
         break;
     case -ETIMEDOUT:
@@ -540,10 +541,6 @@ static bool read_words(struct tail *t, int word_count, char **words)
 
 static int run(struct tail *t)
 {
-    /* A socket must not take the place of a stream that was closed before us. */
-    if (fcntl(STDOUT_FILENO, F_GETFD) < 0) return STATUS_WELL;
-    if (fcntl(STDERR_FILENO, F_GETFD) < 0 && !freopen("/dev/null", "w", stderr))
-        return STATUS_DISCONNECTED;
     if (loop_init(&t->loop)) abort();
     look_at_output(t);
     start(t);
