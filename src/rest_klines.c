@@ -1,5 +1,6 @@
 #include "rest_query.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,15 @@ static bool fetch_newest(const struct klines_query *q, struct store_conn *conn,
     return true;
 }
 
+/* Exchanges count 8 decimals at most; what a sum of doubles has beyond is noise. */
+static void write_volume(struct buf *out, double volume)
+{
+    if (volume < 1e9)
+        buf_add_decimal(out, llround(volume * 1e8), 8);
+    else
+        buf_add_double(out, volume);
+}
+
 static void write_kline(struct buf *out, const struct candle *candle)
 {
     buf_add_text(out, "{\"timestamp\":\"");
@@ -101,7 +111,7 @@ static void write_kline(struct buf *out, const struct candle *candle)
     buf_add_text(out, ",\"close\":");
     buf_add_decimal(out, candle->close_e8, 8);
     buf_add_text(out, ",\"volume\":");
-    buf_add_double(out, candle->volume);
+    write_volume(out, candle->volume);
     buf_add_char(out, '}');
 }
 
