@@ -137,6 +137,7 @@ function hasCandles(info) {
 /** @param {SymbolInfo} info */
 function load(info) {
   clearTimeout(state.retry);
+  showNotice();
   showMessage('Loading history', '');
   session.load(info, state.window);
 }
@@ -289,11 +290,20 @@ function showTable(/** @type {import('./heat-store.js').HeatStore} */ store) {
 
 /* The words around the chart. */
 
-/** @returns {'live'|'slow'|'connecting'|'waiting'|'reconnecting'|'polling'|'offline'} */
+/** A market that should have moved by now and has not: three steps of its clock, and some patience. */
+function isStale() {
+  const { feed, replay, sim } = state.health;
+  if (!state.heardAt || (feed !== 'replay' && feed !== 'sim')) return false;
+  const step = INTERVALS[session.info?.interval ?? ''] ?? INTERVALS['5m'];
+  const expected = Math.max(step / ((feed === 'replay' ? replay : sim)?.speed ?? 1), 1);
+  return Date.now() - state.heardAt > (3 * expected + 5) * 1000;
+}
+
+/** @returns {'live'|'stale'|'slow'|'connecting'|'waiting'|'reconnecting'|'polling'|'offline'} */
 function status() {
   switch (state.connection) {
     case 'connected':
-      return 'live';
+      return isStale() ? 'stale' : 'live';
     case 'slow':
       return 'slow';
     case 'unreachable':
@@ -314,6 +324,7 @@ function showStatus() {
   let text = /** @type {string} */ (now);
   if (now === 'live' && state.health.feed === 'none') text = 'connected';
   if (now === 'waiting') text = 'waiting for data';
+  if (now === 'stale') text = `no news for ${Math.floor((Date.now() - state.heardAt) / 1000)} s`;
   if (now === 'reconnecting' && state.detail.retryAt) {
     text = `reconnecting in ${Math.max(Math.ceil((state.detail.retryAt - Date.now()) / 1000), 0)} s`;
   }
@@ -351,8 +362,18 @@ function showNotice() {
   } else if (feed === 'none') {
     text = 'Stored data only: this server has no live feed.';
   }
-  view.notice.textContent = text;
-  view.notice.hidden = text === '';
+  view.notice.textContent = `${text} ${openInterestNotice()}`.trim();
+  view.notice.hidden = view.notice.textContent === '';
+}
+
+/** What the estimate lacks, in words: without open interest there is nothing to estimate from. */
+function openInterestNotice() {
+  const info = state.symbols.find((s) => s.symbol === state.symbol);
+  if (!info?.end_time) return '';
+  if (!info.open_interest_end) return `No open interest is stored of ${info.symbol}: nothing to estimate from.`;
+  const behind = parseTime(info.end_time) - parseTime(info.open_interest_end);
+  if (behind < 86400) return '';
+  return `Open interest of ${info.symbol} ends ${clock(parseTime(info.open_interest_end))}: bands are as old as that.`;
 }
 
 /**

@@ -4,7 +4,7 @@
 
 /**
  * @typedef {{symbol: string, price_bin_size?: number, interval?: string, start_time?: string,
- *   end_time?: string, last_price?: number}} SymbolInfo
+ *   end_time?: string, last_price?: number, open_interest_end?: string | null}} SymbolInfo
  * @typedef {{feed?: string, simulated?: boolean, replay?: {speed?: number},
  *   sim?: {speed?: number}, update_interval?: number,
  *   version?: string}} Health

@@ -316,3 +316,15 @@ test('it fits a phone', async () => {
 });
 
 test('nobody complained', () => assert.deepEqual(complaints, []));
+
+test('a server that stands still is not called live', { skip: !process.env.HEATCAST_PID && 'HEATCAST_PID is not set' }, async () => {
+  const pid = Number(process.env.HEATCAST_PID);
+  await statusIs('live');
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await statusIs('stale');
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await statusIs('live');
+});
