@@ -313,7 +313,7 @@ TEST(numbers_are_read_to_the_nearest_double)
                                           "00012.50",
                                           "5804.5850000000000000",
                                           "0.0000000000000000000000000001",
-                                          "179769313486231570000000000000000000000",
+                                          "999999999999999999",
                                           "-0"};
     char text[300], heard[300];
 
@@ -324,6 +324,14 @@ TEST(numbers_are_read_to_the_nearest_double)
                  strtod(numbers[i], NULL));
         expect("A-5m-2025.csv", text, heard);
     }
+}
+
+TEST(a_volume_may_be_as_large_as_its_bound_and_no_larger)
+{
+    expect("A-5m-2025.csv", "1764547200000,1,1,1,1,1000000000000000000,1764547499999,,,,,",
+           "A 5m 1764547200000 100000000 100000000 100000000 100000000 1e+18\n");
+    expect("A-5m-2025.csv", "1764547200000,1,1,1,1,1000000000000000200,1764547499999,,,,,",
+           "1: volume 1000000000000000200 is above 1e+18\n");
 }
 
 TEST(a_row_that_repeats_another_is_known_and_not_bad)
