@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "wire/query.h"
 
 static const struct {
     const char *name;
@@ -30,15 +31,15 @@ bool params_text(const struct params *params, const char *name, struct buf *valu
 {
     buf_clear(value);
     *is_given = false;
-    switch (http_query_get(params->query, name, value)) {
-    case HTTP_QUERY_ABSENT:
+    switch (query_get(params->query, name, value)) {
+    case QUERY_ABSENT:
         return true;
-    case HTTP_QUERY_OK:
+    case QUERY_OK:
         *is_given = value->size > 0;
         return true;
-    case HTTP_QUERY_DUPLICATE:
+    case QUERY_DUPLICATE:
         return params_fail(params, 422, "parameter '%s' is given twice", name);
-    case HTTP_QUERY_BAD_ENCODING:
+    case QUERY_BAD_ENCODING:
         break;
     }
     return params_fail(params, 422, "parameter '%s' is not properly percent-encoded UTF-8", name);

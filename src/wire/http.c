@@ -3,8 +3,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/utf8.h"
-
 /* The lines of a head, one after the other. */
 struct lines {
     const char *bytes;
@@ -75,11 +73,9 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static int hex_value(char c)
+static bool is_hex_digit(char c)
 {
-    if (is_digit(c)) return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
 /* "HTTP/1.1" and the like: 0 with *minor, -400, or -505. */
@@ -195,7 +191,7 @@ static size_t host_name_size(struct str text)
         return i;
     }
     for (i = 1; i < text.size && text.at[i] != ']'; i++)
-        if (hex_value(text.at[i]) < 0 && text.at[i] != ':' && text.at[i] != '.') return 0;
+        if (!is_hex_digit(text.at[i]) && text.at[i] != ':' && text.at[i] != '.') return 0;
     return i < text.size ? i + 1 : 0;
 }
 
@@ -414,114 +410,6 @@ bool http_accepts_encoding(const struct http_headers *headers, const char *codin
         if (str_eq(name, STR("*"))) any_other = is_positive;
     }
     return any_other;
-}
-
-/* Takes the next character, decoding "%41"; -1 where a '%' lacks its digits (RFC 3986 §2.1). */
-static int next_decoded(struct str *rest)
-{
-    int c = (unsigned char)rest->at[0];
-    int high, low;
-
-    if (c != '%') {
-        *rest = skip(*rest, 1);
-        return c;
-    }
-    if (rest->size < 3) return -1;
-    high = hex_value(rest->at[1]);
-    low = hex_value(rest->at[2]);
-    if (high < 0 || low < 0) return -1;
-    *rest = skip(*rest, 3);
-    return high << 4 | low;
-}
-
-/* The same in a form, where '+' is a space. */
-static int next_form_decoded(struct str *rest)
-{
-    bool is_space = rest->at[0] == '+';
-    int c = next_decoded(rest);
-
-    return is_space ? ' ' : c;
-}
-
-static bool form_equals(struct str encoded, struct str plain)
-{
-    for (size_t i = 0; i < plain.size; i++)
-        if (!encoded.size || next_form_decoded(&encoded) != (unsigned char)plain.at[i])
-            return false;
-    return encoded.size == 0;
-}
-
-static bool decode_form(struct str encoded, struct buf *out)
-{
-    size_t before = out->size;
-
-    while (encoded.size) {
-        int c = next_form_decoded(&encoded);
-
-        if (c <= 0) return false;
-        buf_add_char(out, (char)c);
-    }
-    if (out->size == before) return true;
-    return utf8_is_valid((const uint8_t *)out->data + before, out->size - before);
-}
-
-enum http_query_result http_query_get(struct str query, const char *name, struct buf *value)
-{
-    struct str rest = query;
-    struct str encoded = {0};
-    size_t before = value->size;
-    bool found = false;
-
-    while (rest.size) {
-        struct str pair = split(&rest, '&');
-
-        if (!form_equals(split(&pair, '='), str_of(name))) continue;
-        if (found) return HTTP_QUERY_DUPLICATE;
-        found = true;
-        encoded = pair;
-    }
-    if (!found) return HTTP_QUERY_ABSENT;
-    if (decode_form(encoded, value)) return HTTP_QUERY_OK;
-    value->size = before;
-    return HTTP_QUERY_BAD_ENCODING;
-}
-
-/* A file's name may come of it: no way up, nothing that a file system reads otherwise than we. */
-static bool decode_path(struct str path, struct buf *out)
-{
-    while (path.size) {
-        bool is_escape = path.at[0] == '%';
-        int c = next_decoded(&path);
-
-        if (c < ' ' || c == 0x7f || c == '\\' || (c == '/' && is_escape)) return false;
-        buf_add_char(out, (char)c);
-    }
-    return true;
-}
-
-static bool has_dot_segment(struct str path)
-{
-    while (path.size) {
-        struct str segment = split(&path, '/');
-
-        if (str_eq(segment, STR(".")) || str_eq(segment, STR(".."))) return true;
-    }
-    return false;
-}
-
-int http_decode_path(struct str path, struct buf *out)
-{
-    size_t before = out->size;
-    struct str decoded;
-
-    if (path.size == 0 || path.at[0] != '/') return -400;
-    if (decode_path(path, out)) {
-        decoded = (struct str){out->data + before, out->size - before};
-        if (!has_dot_segment(decoded) && utf8_is_valid((const uint8_t *)decoded.at, decoded.size))
-            return 0;
-    }
-    out->size = before;
-    return -400;
 }
 
 const char *http_reason(int status)

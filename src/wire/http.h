@@ -77,22 +77,6 @@ bool http_accepts_encoding(const struct http_headers *headers, const char *codin
 /* How many bytes of token (RFC 9110 §5.6.2) `text` begins with. */
 size_t http_token_size(struct str text);
 
-enum http_query_result {
-    HTTP_QUERY_ABSENT,
-    HTTP_QUERY_OK,
-    HTTP_QUERY_BAD_ENCODING, /* a '%' without two hex digits, a NUL, or bytes that are not UTF-8 */
-    HTTP_QUERY_DUPLICATE,    /* given twice: which one is meant? */
-};
-
-/* Finds parameter `name` in an application/x-www-form-urlencoded query and appends its decoded
- * value to *value when the result is HTTP_QUERY_OK; *value is unchanged otherwise. */
-enum http_query_result http_query_get(struct str query, const char *name, struct buf *value);
-
-/* Appends `path` percent-decoded, for naming a file below a directory. Returns 0, or -400 with
- * *out unchanged: not starting with '/', a bad escape, a segment "." or "..", an encoded slash, a
- * backslash, a control byte, or not UTF-8. */
-int http_decode_path(struct str path, struct buf *out) MUST_CHECK;
-
 /* "Not Found" for 404; an empty text for a status that is not ours. */
 const char *http_reason(int status);
 

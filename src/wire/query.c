@@ -1,0 +1,88 @@
+#include "wire/query.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+
+static struct str skip(struct str text, size_t size)
+{
+    return (struct str){text.at + size, text.size - size};
+}
+
+/* Takes what stands before `separator`, or all, and what is behind it remains. */
+static struct str split(struct str *rest, char separator)
+{
+    const char *end = rest->size ? memchr(rest->at, separator, rest->size) : NULL;
+    struct str part = {rest->at, end ? (size_t)(end - rest->at) : rest->size};
+
+    *rest = end ? skip(*rest, part.size + 1) : (struct str){rest->at + rest->size, 0};
+    return part;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Takes the next character, decoding "%41" and '+', a space; -1 where a '%' lacks its digits
+ * (RFC 3986 §2.1). */
+static int next_decoded(struct str *rest)
+{
+    int c = (unsigned char)rest->at[0];
+    int high, low;
+
+    if (c != '%') {
+        *rest = skip(*rest, 1);
+        return c == '+' ? ' ' : c;
+    }
+    if (rest->size < 3) return -1;
+    high = hex_value(rest->at[1]);
+    low = hex_value(rest->at[2]);
+    if (high < 0 || low < 0) return -1;
+    *rest = skip(*rest, 3);
+    return high << 4 | low;
+}
+
+static bool equals(struct str encoded, struct str plain)
+{
+    for (size_t i = 0; i < plain.size; i++)
+        if (!encoded.size || next_decoded(&encoded) != (unsigned char)plain.at[i]) return false;
+    return encoded.size == 0;
+}
+
+static bool decode(struct str encoded, struct buf *out)
+{
+    size_t before = out->size;
+
+    while (encoded.size) {
+        int c = next_decoded(&encoded);
+
+        if (c <= 0) return false;
+        buf_add_char(out, (char)c);
+    }
+    if (out->size == before) return true;
+    return utf8_is_valid((const uint8_t *)out->data + before, out->size - before);
+}
+
+enum query_result query_get(struct str query, const char *name, struct buf *value)
+{
+    struct str rest = query;
+    struct str encoded = {0};
+    size_t before = value->size;
+    bool found = false;
+
+    while (rest.size) {
+        struct str pair = split(&rest, '&');
+
+        if (!equals(split(&pair, '='), str_of(name))) continue;
+        if (found) return QUERY_DUPLICATE;
+        found = true;
+        encoded = pair;
+    }
+    if (!found) return QUERY_ABSENT;
+    if (decode(encoded, value)) return QUERY_OK;
+    value->size = before;
+    return QUERY_BAD_ENCODING;
+}
