@@ -272,12 +272,6 @@ void handshake_write_request(struct buf *out, const struct handshake_request *re
         http_write_header(out, "Sec-WebSocket-Extensions",
                           STR("permessage-deflate; server_no_context_takeover; "
                               "client_no_context_takeover"));
-    for (uint32_t i = 0; i < request->header_count; i++) {
-        buf_add(out, request->headers[i].name.at, request->headers[i].name.size);
-        buf_add_text(out, ": ");
-        buf_add(out, request->headers[i].value.at, request->headers[i].value.size);
-        buf_add_text(out, "\r\n");
-    }
     http_write_end(out);
 }
 

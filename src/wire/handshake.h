@@ -45,8 +45,6 @@ struct handshake_request {
     struct str target;                /* "/ws/heatmap" */
     uint8_t key[HANDSHAKE_KEY_BYTES]; /* random, new for each connection: RFC 6455 §4.1 */
     bool offers_deflate;
-    const struct http_header *headers; /* borrowed: more fields (Origin, Authorization, ...) */
-    uint32_t header_count;
 };
 
 void handshake_write_request(struct buf *out, const struct handshake_request *request);
