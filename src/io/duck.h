@@ -20,7 +20,7 @@
 #include "base/base.h"
 
 #define DUCK_STATEMENTS 32 /* distinct texts of duck_query() in the program, with room */
-#define DUCK_COLUMNS    10 /* most columns of one answer */
+#define DUCK_COLUMNS    9  /* most columns of one answer */
 
 struct duck {
     duckdb_connection connection;

@@ -64,12 +64,12 @@ bool store_conn_is_stopping(const struct store_conn *conn);
 
 struct store_symbol {
     char symbol[LIMIT_SYMBOL_BYTES + 1];
-    int64_t step_ms;                         /* its finest stored candles' step */
-    int64_t first_open_ms, last_open_ms;     /* of the candles of that step */
-    double last_close;                       /* USDT, of the newest of them */
-    double first_close;                      /* USDT, of the oldest of them */
-    int64_t oi_first_ms, oi_last_ms;         /* of the open interest; both -1 when there is none */
-    int64_t candle_first_ms, candle_last_ms; /* open times over candles of all steps */
+    int64_t step_ms;                     /* its finest stored candles' step */
+    int64_t first_open_ms, last_open_ms; /* of the candles of that step */
+    double last_close;                   /* USDT, of the newest of them */
+    double first_close;                  /* USDT, of the oldest of them */
+    int64_t oi_first_ms, oi_last_ms;     /* of the open interest; both -1 when there is none */
+    int64_t candle_first_ms;             /* the earliest open time of candles of any step */
 };
 
 /* Every symbol with candles or open interest, ascending by name (a symbol without candles has

@@ -66,7 +66,7 @@ static const char symbols_sql[] =
     "         arg_min(first_ms, step_ms) AS first_ms, arg_min(last_ms, step_ms) AS last_ms,"
     "         arg_min(first_close, step_ms) AS first_close,"
     "         arg_min(last_close, step_ms) AS last_close,"
-    "         min(first_ms) AS any_first_ms, max(last_ms) AS any_last_ms"
+    "         min(first_ms) AS any_first_ms"
     "  FROM series GROUP BY symbol),"
     " points AS ("
     "  SELECT symbol, min(time_ms) AS oi_first_ms, max(time_ms) AS oi_last_ms"
@@ -74,7 +74,7 @@ static const char symbols_sql[] =
     " SELECT symbol, coalesce(step_ms, 0), coalesce(first_ms, 0), coalesce(last_ms, 0),"
     "        coalesce(first_close, 0), coalesce(last_close, 0),"
     "        coalesce(oi_first_ms, -1), coalesce(oi_last_ms, -1),"
-    "        coalesce(any_first_ms, 0), coalesce(any_last_ms, 0)"
+    "        coalesce(any_first_ms, 0)"
     " FROM candles FULL JOIN points USING (symbol) ORDER BY symbol";
 
 static int read_store_symbol(const struct duck_rows *rows, void *element)
@@ -89,7 +89,6 @@ static int read_store_symbol(const struct duck_rows *rows, void *element)
     s->oi_first_ms = duck_int(rows, 6);
     s->oi_last_ms = duck_int(rows, 7);
     s->candle_first_ms = duck_int(rows, 8);
-    s->candle_last_ms = duck_int(rows, 9);
     return read_symbol(s->symbol, duck_text(rows, 0));
 }
 

@@ -347,7 +347,6 @@ TEST(symbols_tell_the_finest_step_and_all_ranges)
     assert_int_equal(s[1].oi_first_ms, -1);
     assert_int_equal(s[1].oi_last_ms, -1);
     assert_int_equal(s[1].candle_first_ms, T0);
-    assert_int_equal(s[1].candle_last_ms, T0 + 240 * MINUTE);
     free(s);
     store_conn_close(conn);
     store_close(store);
