@@ -1,24 +1,19 @@
 /* tail_command.c - `heatcast tail`: subscribes, prints what comes, connects again when it ends. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/config.h"
 #include "base/limits.h"
-#include "base/printable.h"
 #include "commands.h"
 #include "io/loop.h"
 #include "io/ws_client.h"
-#include "tail_table.h"
+#include "tail_output.h"
 #include "wire/frame.h"
 
 static const char usage[] =
@@ -46,9 +41,6 @@ enum {
 #define BACKOFF_FIRST_MS 500   /* limit of the first wait; each next one is twice that, */
 #define BACKOFF_MAX_MS   30000 /* up to this */
 #define HEALTHY_MS       30000 /* data for this long makes the next wait a first one again */
-#define DRAW_EVERY_MS    50    /* a live table is drawn at most so often */
-#define PLAIN_COLUMNS    100   /* of a table that is not on a terminal */
-#define PIPE_BYTES       4096  /* a pipe that poll() calls writable takes these at once, pipe(7) */
 
 struct tail {
     struct config config;
@@ -59,7 +51,7 @@ struct tail {
     struct ws_client *client; /* NULL while there is none */
 
     uv_signal_t interrupt, terminate;
-    uv_timer_t retry, beat, deadline, draw;
+    uv_timer_t retry, beat, deadline;
 
     /* the connection */
     bool is_open;
@@ -68,15 +60,7 @@ struct tail {
     bool has_empty_ack;     /* the server took none of our symbols */
     size_t refusal_count;   /* INVALID_SYMBOL errors */
 
-    /* the output */
-    struct tail_table table;
-    bool is_live; /* a table on a terminal, drawn in place */
-    bool is_drawn;
-    bool is_coloured;
-    bool is_terminal;
-    char note[256]; /* live: stands above the table */
-    struct buf line;
-
+    struct tail_output output;
     uint64_t snapshot_count;
     bool is_ending;
     int status;
@@ -106,7 +90,7 @@ static void finish(struct tail *t, int status)
     close_handle(&t->retry);
     close_handle(&t->beat);
     close_handle(&t->deadline);
-    close_handle(&t->draw);
+    tail_output_close(&t->output);
     if (t->client)
         ws_client_close(t->client, WS_CLOSE_NORMAL, (struct str){0});
     else
@@ -115,38 +99,11 @@ static void finish(struct tail *t, int status)
 
 /* --- the output --- */
 
-/* Writes in pieces that never block, so that signals and the timeout are heard while nobody reads.
- * Returns 0 or -errno; -EINTR when one of our signals came. */
-static int write_all(const struct tail *t, struct str text)
+static void on_output_failed(struct tail_output *output, int err)
 {
-    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    struct tail *t = container_of(output, struct tail, output);
 
-    while (text.size) {
-        uint64_t due_in_ms = uv_is_active((const uv_handle_t *)&t->deadline)
-                                 ? uv_timer_get_due_in(&t->deadline)
-                                 : INT32_MAX;
-        int ready = poll(&out, 1, (int)MIN(due_in_ms, (uint64_t)INT32_MAX));
-        ssize_t size;
-
-        if (ready == 0) return -ETIMEDOUT;
-        size = ready < 0 ? -1 : write(STDOUT_FILENO, text.at, MIN(text.size, (size_t)PIPE_BYTES));
-        if (size < 0 && errno != EAGAIN) return -errno;
-        if (size < 0) continue;
-        text.at += size;
-        text.size -= (size_t)size;
-    }
-    return 0;
-}
-
-static void print(struct tail *t, struct str text)
-{
-    int err;
-
-    if (t->is_ending) return;
-    err = write_all(t, text);
     switch (err) {
-    case 0:
-        break;
     case -EINTR:
     case -EPIPE:
     case -EBADF: /* it was closed from the start: main.c */
@@ -161,135 +118,20 @@ static void print(struct tail *t, struct str text)
     }
 }
 
-static bool is_output_closed(void)
-{
-    struct pollfd out = {.fd = STDOUT_FILENO};
-
-    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
-}
-
-static void draw_soon(struct tail *t);
-
-/* What happens to the connection; `format` has no line break. What a server said may be in it. */
-static void PRINTF_LIKE(2, 3) note(struct tail *t, const char *format, ...)
-{
-    char text[sizeof(t->note)];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    printable_keep_ascii(text, strlen(text));
-    memcpy(t->note, text, sizeof(text));
-    /* It would land in the middle of the table, which is still drawn. */
-    if (t->is_live && !t->is_ending && isatty(STDERR_FILENO))
-        draw_soon(t);
-    else
-        fprintf(stderr, "heatcast: %s\n", text);
-}
-
-/* A message as one line. Line breaks between a JSON text's tokens are as good as spaces (RFC 8259
- * §2); on a terminal, what could command it is taken out: no JSON text has control characters in
- * its strings (§7), but what comes need not be JSON. */
-static void print_line(struct tail *t, struct str text)
-{
-    buf_clear(&t->line);
-    buf_add(&t->line, text.at, text.size);
-    for (size_t i = 0; i < t->line.size; i++)
-        if (t->line.data[i] == '\n' || t->line.data[i] == '\r') t->line.data[i] = ' ';
-    if (t->is_terminal) t->line.size = printable_keep_utf8(t->line.data, t->line.size);
-    buf_add_char(&t->line, '\n');
-    print(t, buf_str(&t->line));
-}
-
-/* As many lines of `text` as there is room for, over what stood there before. */
-static void redraw(struct tail *t, struct str text, int rows)
-{
-    struct buf out = {0};
-
-    /* What stood on the screen first moves up, out of the way. */
-    for (int i = 0; i < rows && !t->is_drawn; i++)
-        buf_add_char(&out, '\n');
-    t->is_drawn = true;
-    buf_add_text(&out, "\033[H");
-    for (int row = 1; row < rows && text.size; row++) {
-        const char *end = memchr(text.at, '\n', text.size);
-        size_t size = end ? (size_t)(end - text.at) : text.size;
-
-        buf_add(&out, text.at, size);
-        buf_add_text(&out, "\033[K\n");
-        text.at += size + (end != NULL);
-        text.size -= size + (end != NULL);
-    }
-    buf_add_text(&out, "\033[J");
-    print(t, buf_str(&out));
-    buf_deinit(&out);
-}
-
-static void draw(struct tail *t)
-{
-    struct winsize size = {0};
-    struct buf text = {0};
-    int columns, rows;
-
-    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-    columns = size.ws_col ? size.ws_col : 80;
-    rows = size.ws_row ? size.ws_row : 24;
-    buf_printf(&text, "%.*s\n", columns, t->note);
-    for (size_t i = 0; i < t->table.view_count; i++) {
-        buf_add_char(&text, '\n');
-        tail_view_write(&t->table.views[i], columns, t->is_coloured, &text);
-    }
-    redraw(t, buf_str(&text), rows);
-    buf_deinit(&text);
-}
-
-static void on_draw(uv_timer_t *timer)
-{
-    draw(container_of(timer, struct tail, draw));
-}
-
-static void draw_soon(struct tail *t)
-{
-    if (!t->is_ending && !uv_is_active((uv_handle_t *)&t->draw))
-        uv_timer_start(&t->draw, on_draw, DRAW_EVERY_MS, 0);
-}
-
-static void print_view(struct tail *t, const struct tail_view *view)
-{
-    struct buf text = {0};
-    struct winsize size = {0};
-    int columns = PLAIN_COLUMNS;
-
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col) columns = size.ws_col;
-    tail_view_write(view, columns, t->is_coloured, &text);
-    buf_add_char(&text, '\n');
-    print(t, buf_str(&text));
-    buf_deinit(&text);
-}
-
 /* --- messages --- */
 
 static void on_snapshot(struct tail *t, const json_t *message)
 {
-    const struct tail_view *view;
-    int err;
+    int err = t->config.tail_table ? tail_output_snapshot(&t->output, message) : 0;
 
-    if (t->config.tail_table) {
-        err = tail_table_take(&t->table, message, &view);
-        if (err) {
-            note(t, "ignored a snapshot: %s", error_text(err));
-            return;
-        }
-        if (t->is_live)
-            draw_soon(t);
-        else
-            print_view(t, view);
+    if (err) {
+        tail_output_note(&t->output, "ignored a snapshot: %s", error_text(err));
+        return;
     }
     if (t->is_ending) return; /* the output failed */
     t->snapshot_count++;
     if (t->snapshot_count != (uint64_t)t->config.tail_count) return;
-    if (t->is_live) draw(t);
+    tail_output_flush(&t->output);
     finish(t, STATUS_WELL);
 }
 
@@ -304,7 +146,7 @@ static void check_refusal(struct tail *t)
         return;
     }
     finish(t, STATUS_REFUSED);
-    note(t, "the server knows none of the symbols");
+    tail_output_note(&t->output, "the server knows none of the symbols");
 }
 
 static void on_trouble(struct tail *t, const char *type, const json_t *message)
@@ -313,7 +155,8 @@ static void on_trouble(struct tail *t, const char *type, const json_t *message)
     const char *text = json_string_value(json_object_get(message, "message"));
 
     if (t->config.tail_table)
-        note(t, "%s %s: %s", type, code ? code : "without a code", text ? text : "");
+        tail_output_note(&t->output, "%s %s: %s", type, code ? code : "without a code",
+                         text ? text : "");
     if (!code || strcmp(code, "INVALID_SYMBOL") != 0) return;
     t->refusal_count++;
     check_refusal(t);
@@ -333,8 +176,9 @@ static void on_message(void *context, struct str text)
     json_t *message = json_loadb(text.at, text.size, JSON_ALLOW_NUL, NULL);
     const char *type = json_string_value(json_object_get(message, "type"));
 
-    if (!t->config.tail_table) print_line(t, text);
-    if (!message && t->config.tail_table) note(t, "ignored a message that is not JSON");
+    if (!t->config.tail_table) tail_output_message(&t->output, text);
+    if (!message && t->config.tail_table)
+        tail_output_note(&t->output, "ignored a message that is not JSON");
     if (t->is_ending || !type)
         ; /* nothing that we know */
     else if (strcmp(type, "snapshot") == 0)
@@ -379,7 +223,7 @@ static void on_open(void *context)
     t->opened_ms = t->heard_ms = t->pinged_ms = uv_now(&t->loop.uv);
     t->has_empty_ack = false;
     t->refusal_count = 0;
-    note(t, "connected to ws://%s%s", t->url.authority, t->url.target);
+    tail_output_note(&t->output, "connected to ws://%s%s", t->url.authority, t->url.target);
     subscribe(t);
 }
 
@@ -421,13 +265,14 @@ static void on_closed(void *context, unsigned code, const char *reason)
     }
     if (t->config.tail_no_reconnect) {
         finish(t, STATUS_DISCONNECTED);
-        note(t, "%s (code %u)", reason, code);
+        tail_output_note(&t->output, "%s (code %u)", reason, code);
         return;
     }
     if (was_open && t->heard_ms - t->opened_ms >= HEALTHY_MS) t->attempt_count = 0;
     wait_ms = choose_wait_ms(t, reason);
     t->attempt_count++;
-    note(t, "%s (code %u); retry in %.1f s", reason, code, (double)wait_ms / 1000);
+    tail_output_note(&t->output, "%s (code %u); retry in %.1f s", reason, code,
+                     (double)wait_ms / 1000);
     uv_timer_start(&t->retry, on_retry, wait_ms, 0);
 }
 
@@ -435,7 +280,7 @@ static void connect_now(struct tail *t)
 {
     static const struct ws_client_listener listener = {on_open, on_message, on_closed};
 
-    note(t, "connecting to ws://%s%s", t->url.authority, t->url.target);
+    tail_output_note(&t->output, "connecting to ws://%s%s", t->url.authority, t->url.target);
     t->client = ws_client_open(&t->loop.uv, &t->url, &listener, t);
 }
 
@@ -447,7 +292,7 @@ static void on_beat(uv_timer_t *timer)
     uint64_t silence_ms = (uint64_t)(t->config.tail_silence * 1000), now_ms = uv_now(timer->loop);
     char reason[64];
 
-    if (is_output_closed()) {
+    if (tail_output_is_abandoned()) {
         finish(t, STATUS_WELL);
         return;
     }
@@ -466,7 +311,8 @@ static void on_deadline(uv_timer_t *timer)
     struct tail *t = container_of(timer, struct tail, deadline);
 
     finish(t, STATUS_TIMEOUT);
-    note(t, "%" PRIu64 " snapshots in %g s", t->snapshot_count, t->config.tail_timeout);
+    tail_output_note(&t->output, "%" PRIu64 " snapshots in %g s", t->snapshot_count,
+                     t->config.tail_timeout);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -488,7 +334,6 @@ static void start(struct tail *t)
     watch_signal(t, &t->interrupt, SIGINT);
     watch_signal(t, &t->terminate, SIGTERM);
     uv_timer_init(&t->loop.uv, &t->retry);
-    uv_timer_init(&t->loop.uv, &t->draw);
     uv_timer_init(&t->loop.uv, &t->beat);
     uv_timer_start(&t->beat, on_beat, BEAT_MS, BEAT_MS);
     uv_timer_init(&t->loop.uv, &t->deadline);
@@ -498,17 +343,6 @@ static void start(struct tail *t)
 }
 
 /* --- the command --- */
-
-static void look_at_output(struct tail *t)
-{
-    const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
-    bool is_able = term && *term && strcmp(term, "dumb") != 0;
-
-    t->is_terminal = isatty(STDOUT_FILENO);
-    t->is_live = t->is_terminal && is_able && t->config.tail_table;
-    t->is_coloured = t->is_terminal && is_able && !(no_colour && *no_colour);
-    tail_table_init(&t->table, (size_t)t->config.tail_top);
-}
 
 static bool read_words(struct tail *t, int word_count, char **words)
 {
@@ -542,15 +376,15 @@ static bool read_words(struct tail *t, int word_count, char **words)
 static int run(struct tail *t)
 {
     if (loop_init(&t->loop)) abort();
-    look_at_output(t);
+    tail_output_init(&t->output, &t->loop.uv, t->config.tail_table, (size_t)t->config.tail_top,
+                     &t->deadline, on_output_failed);
     start(t);
     loop_run(&t->loop);
     uv_run(&t->loop.uv, UV_RUN_NOWAIT); /* the last handles' turn to close */
     /* A name is still looked up: nobody can stop that, and nobody waits for it. */
     if (uv_loop_alive(&t->loop.uv)) _exit(t->status);
     loop_deinit(&t->loop);
-    tail_table_deinit(&t->table);
-    buf_deinit(&t->line);
+    tail_output_deinit(&t->output);
     return t->status;
 }
 
