@@ -187,20 +187,3 @@ void duck_rows_deinit(struct duck_rows *rows)
     if (rows->chunk) duckdb_destroy_data_chunk(&rows->chunk);
     duckdb_destroy_result(&rows->result);
 }
-
-/* DuckDB's library, and the C++ library that only it uses, are not built for ThreadSanitizer, which
- * cannot see their locks: only what our own code does counts. */
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__ 1
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-const char *__tsan_default_suppressions(void);
-
-const char *__tsan_default_suppressions(void)
-{
-    return "called_from_lib:libduckdb.so\ncalled_from_lib:libstdc++.so\nrace:libduckdb.so\n"
-           "mutex:libduckdb.so\ndeadlock:libduckdb.so\n";
-}
-#endif
