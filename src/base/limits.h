@@ -68,7 +68,17 @@
 /* REST requests of one address being computed at once; beyond, 429 with Retry-After. */
 #define LIMIT_REQUESTS_PER_ADDRESS 16
 
-/* Symbols in one store: enough for every contract of an exchange. */
-#define LIMIT_SYMBOLS 2000
+/* A dump file, or a member of an archive, unpacked. A year of 1m klines has 60 MB; what a zip
+ * archive of 1 MB can unpack to has 1 GB. */
+#define LIMIT_DUMP_BYTES INT64_C(1073741824)
+/* One of its lines: the longest true ones have about 200 bytes. */
+#define LIMIT_DUMP_LINE_BYTES 4096
+/* Points of open interest in one file, which are kept to be sorted (40 bytes each): 38 years of 5m.
+ * A kline file has no such bound, its rows pass through. */
+#define LIMIT_DUMP_POINTS 4000000
+/* Symbols in one file of metrics: enough for every contract of an exchange. */
+#define LIMIT_DUMP_SYMBOLS 2000
+/* Members of one archive: a decade of days, many times over. */
+#define LIMIT_ARCHIVE_MEMBERS 100000
 
 #endif

@@ -221,8 +221,8 @@ static int find_symbol(struct dump *d, struct str symbol, uint32_t *index)
         *index = (uint32_t)i;
         return 0;
     }
-    if (d->symbol_count == LIMIT_SYMBOLS)
-        return refuse(d, ERR_SYNTAX, "it has more than %d symbols", LIMIT_SYMBOLS);
+    if (d->symbol_count == LIMIT_DUMP_SYMBOLS)
+        return refuse(d, ERR_SYNTAX, "it has more than %d symbols", LIMIT_DUMP_SYMBOLS);
     d->symbols = mem_realloc(d->symbols, (d->symbol_count + 1) * sizeof(*d->symbols));
     memcpy(d->symbols[d->symbol_count], symbol.at, symbol.size);
     d->symbols[d->symbol_count][symbol.size] = '\0';

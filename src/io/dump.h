@@ -13,12 +13,6 @@
 #include "heat/candle.h"
 #include "io/dump_name.h"
 
-/* Longest line: the longest true ones have about 200 bytes. */
-#define LIMIT_DUMP_LINE_BYTES 4096
-/* Points of open interest in one file, which are kept to be sorted (40 bytes each): 38 years of 5m.
- * A kline file has no such bound, its rows pass through. */
-#define LIMIT_DUMP_POINTS 4000000
-
 struct dump_point {
     int64_t time_ms;
     double value, base; /* sum_open_interest_value, sum_open_interest */

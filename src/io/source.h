@@ -8,12 +8,7 @@
 #include <sys/types.h>
 
 #include "base/base.h"
-
-/* A file or a member, unpacked. A year of 1m klines has 60 MB; what a zip archive of 1 MB can
- * unpack to has 1 GB. */
-#define LIMIT_DUMP_BYTES INT64_C(1073741824)
-/* Members of one archive: a decade of days, many times over. */
-#define LIMIT_ARCHIVE_MEMBERS 100000
+#include "base/limits.h"
 
 struct archive;
 
