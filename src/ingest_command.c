@@ -300,6 +300,17 @@ static int open_and_load(struct command *command, const char *db)
     return status;
 }
 
+/* config_load() has looked at both words. */
+static void configure_log(struct command *command, const struct config *config)
+{
+    enum log_format format;
+
+    if (!log_level_parse(config->log_level, &command->level) ||
+        !log_format_parse(config->log_format, &format))
+        abort();
+    log_configure(command->level, format);
+}
+
 int ingest_command(int argc, char **argv)
 {
     struct command command = {.level = LOG_INFO};
@@ -314,16 +325,12 @@ int ingest_command(int argc, char **argv)
     case CONFIG_RUN:
         break;
     }
-    if (!log_level_parse(config.log_level, &command.level)) {
-        fprintf(stderr, "heatcast: log-level is '%s', must be debug, info, warning or error\n",
-                config.log_level);
-        status = STATUS_TROUBLE;
-    } else if (!word_count) {
+    if (!word_count) {
         fputs("heatcast: nothing to load: name files, folders or patterns (see --help)\n", stderr);
         status = STATUS_TROUBLE;
     } else {
         catch_signals();
-        log_configure(command.level, LOG_AUTO);
+        configure_log(&command, &config);
         progress_init(&command.progress, stderr);
         ingest_init(&command.ingest, &listener, config.skip_bad_rows, &stop_signal);
         ingest_find(&command.ingest, argv, (size_t)word_count);

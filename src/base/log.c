@@ -11,6 +11,8 @@ static enum log_level threshold = LOG_INFO;
 static enum log_format chosen = LOG_AUTO;
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
+static const char *const format_names[] = {
+    [LOG_AUTO] = "auto", [LOG_TEXT] = "text", [LOG_JSON] = "json"};
 
 void log_configure(enum log_level level, enum log_format format)
 {
@@ -23,6 +25,16 @@ bool log_level_parse(const char *text, enum log_level *level)
     for (size_t i = 0; i < ARRAY_LEN(level_names); i++)
         if (strcmp(text, level_names[i]) == 0) {
             *level = (enum log_level)i;
+            return true;
+        }
+    return false;
+}
+
+bool log_format_parse(const char *text, enum log_format *format)
+{
+    for (size_t i = 0; i < ARRAY_LEN(format_names); i++)
+        if (strcmp(text, format_names[i]) == 0) {
+            *format = (enum log_format)i;
             return true;
         }
     return false;

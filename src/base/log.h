@@ -36,7 +36,10 @@ struct log_field {
 
 /* Before the threads start. Until then: LOG_INFO and LOG_AUTO. */
 void log_configure(enum log_level level, enum log_format format);
+/* "debug", "info", "warning", "error"; "auto", "text", "json". False for anything else, the result
+ * untouched. */
 bool log_level_parse(const char *text, enum log_level *level);
+bool log_format_parse(const char *text, enum log_format *format);
 
 /* The variable arguments are struct log_field, F_END last; the macros above see to it. */
 void log_write(enum log_level level, const char *event, ...);
