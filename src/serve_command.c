@@ -34,12 +34,12 @@ static int complain(const struct app *app)
 
 static void configure_log(const struct config *config)
 {
-    enum log_format format = strcmp(config->log_format, "text") == 0   ? LOG_TEXT
-                             : strcmp(config->log_format, "json") == 0 ? LOG_JSON
-                                                                       : LOG_AUTO;
+    enum log_format format = LOG_AUTO;
     enum log_level level = LOG_INFO;
 
-    if (log_level_parse(config->log_level, &level)) log_configure(level, format);
+    /* config_load() has looked at both. */
+    if (log_level_parse(config->log_level, &level) && log_format_parse(config->log_format, &format))
+        log_configure(level, format);
 }
 
 /* What the store knows before anybody asks. */
