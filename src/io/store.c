@@ -128,13 +128,15 @@ static int start_workers(struct store *store, unsigned count)
         if (err) return err;
         uv_mutex_lock(&store->mutex);
         err = uv_thread_create(&worker->thread, worker_run, worker);
-        if (!err) store->running_count++;
+        if (!err) {
+            store->running_count++;
+            store->worker_count++; /* the first ones look at it already */
+        }
         uv_mutex_unlock(&store->mutex);
         if (err) {
             store_conn_close(worker->conn);
             return err;
         }
-        store->worker_count++;
     }
     return 0;
 }
