@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "serve/client.h"
+#include "serve/echo.h"
 #include "serve/shard.h"
 
 /* Unsent bytes stay with us, where a newer snapshot replaces them: the kernel takes no more than
@@ -335,6 +336,19 @@ static void flush_replies(struct conn *c)
     if (c->outbox.reply_count >= LIMIT_REPLIES_QUEUED / 2) conn_flush(c);
 }
 
+static void receive_message(struct conn *c, enum ws_opcode opcode, struct str payload)
+{
+    count(c, STAT_messages_received, 1);
+    if (c->shard->env->ops.is_echo)
+        echo_message(c, opcode, payload);
+    else if (opcode == WS_TEXT)
+        client_message(c, payload);
+    else {
+        count(c, STAT_protocol_closes, 1);
+        conn_close(c, WS_CLOSE_UNSUPPORTED_DATA, STR("messages are text"));
+    }
+}
+
 /* WebSocket: every event, until one of them ends the conversation. */
 static void receive_ws(struct conn *c, uint8_t *bytes, size_t size)
 {
@@ -344,13 +358,10 @@ static void receive_ws(struct conn *c, uint8_t *bytes, size_t size)
     while (c->state == CONN_OPEN && ws_next(&c->ws, &event)) {
         switch (event.type) {
         case WS_EVENT_TEXT:
-            count(c, STAT_messages_received, 1);
-            client_message(c, event.payload);
+            receive_message(c, WS_TEXT, event.payload);
             break;
         case WS_EVENT_BINARY:
-            count(c, STAT_messages_received, 1);
-            count(c, STAT_protocol_closes, 1);
-            conn_close(c, WS_CLOSE_UNSUPPORTED_DATA, STR("messages are text"));
+            receive_message(c, WS_BINARY, event.payload);
             break;
         case WS_EVENT_PING:
             reply_frame(c, WS_PONG, event.payload.at, event.payload.size);

@@ -22,6 +22,8 @@ struct server_ops {
     /* An HTTP request for something that is not a file of the page. To be answered exactly once
      * with site_answer() (site.h), now or later. */
     void (*on_request)(void *context, struct site_request *request);
+    /* `heatcast echo`: WebSocket messages of both kinds come back as they were (echo.h). */
+    bool is_echo;
 };
 
 /* Opens the listeners; nothing is accepted before server_start(). On trouble writes a sentence into

@@ -13,6 +13,8 @@
 #define SWEEP_MS       1000
 /* Between two lines about accepting that fails. */
 #define COMPLAIN_MS 60000
+/* zlib's: what a publication costs once, all its readers save. */
+#define DEFLATE_LEVEL 6
 /* What closing clients get for their half of the close handshake. */
 #define STOP_GRACE_MS 1000
 
@@ -24,6 +26,14 @@ int64_t shard_now_ms(const struct shard *shard)
 void shard_flush_soon(struct shard *shard, struct conn *c)
 {
     if (list_is_empty(&c->in_flush)) list_append(&shard->to_flush, &c->in_flush);
+}
+
+struct deflater *shard_deflater(struct shard *shard)
+{
+    if (shard->deflater) return shard->deflater;
+    shard->deflater = mem_alloc(sizeof(*shard->deflater));
+    deflater_init(shard->deflater, DEFLATE_LEVEL, DEFLATE_WINDOW_BITS_MAX);
+    return shard->deflater;
 }
 
 static void on_flush(uv_prepare_t *flush)
@@ -227,6 +237,8 @@ void shard_deinit(struct shard *shard)
     loop_deinit(&shard->loop);
     hub_deinit(&shard->hub);
     inflater_deinit(&shard->inflater);
+    if (shard->deflater) deflater_deinit(shard->deflater);
+    free(shard->deflater);
 }
 
 static void run_thread(void *argument)

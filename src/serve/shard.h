@@ -45,6 +45,7 @@ struct shard {
     uv_prepare_t flush;    /* before the loop sleeps: what was marked is written */
     struct hub hub;
     struct inflater inflater;       /* shared by all connections: messages stand alone */
+    struct deflater *deflater;      /* the same, owned; NULL until it is wanted */
     struct list conns[CONN_STATES]; /* conn.in_state; open ones by last_received_ms */
     struct list to_flush;           /* conn.in_flush */
     struct list blocked;            /* conn.in_blocked: the socket refuses, by progress_ms */
@@ -68,6 +69,8 @@ void shard_deinit(struct shard *shard);
 int64_t shard_now_ms(const struct shard *shard);
 /* On the shard's thread: `conn` has something to write. */
 void shard_flush_soon(struct shard *shard, struct conn *conn);
+/* On the shard's thread: its one compressor, made when first asked for. */
+struct deflater *shard_deflater(struct shard *shard);
 /* On the shard's thread: subscribers changed, so the due timer may have to. */
 void shard_rearm(struct shard *shard);
 
