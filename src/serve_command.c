@@ -146,7 +146,8 @@ static int run(struct app *app)
 
 static int open_and_run(struct app *app)
 {
-    const struct server_ops ops = {app, on_interest, on_request};
+    const struct server_ops ops = {
+        .context = app, .on_interest = on_interest, .on_request = on_request};
     int err = look_at_store(app);
 
     if (!err)
