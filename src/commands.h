@@ -7,5 +7,6 @@
 int serve_command(int argc, char **argv);
 int ingest_command(int argc, char **argv);
 int tail_command(int argc, char **argv);
+int echo_command(int argc, char **argv);
 
 #endif

@@ -11,13 +11,14 @@
 struct command {
     const char *name;
     int (*run)(int argc, char **argv); /* the words after the name; returns the exit status */
-    const char *help;
+    const char *help;                  /* NULL: for those who test heatcast, not in the list */
 };
 
 static const struct command commands[] = {
     {"serve", serve_command, "serve live heatmaps over WebSocket and REST"},
     {"ingest", ingest_command, "load Binance dump files into the DuckDB file"},
     {"tail", tail_command, "subscribe to a server and print what it sends"},
+    {"echo", echo_command, NULL},
 };
 
 static int print_usage(FILE *out)
@@ -25,7 +26,7 @@ static int print_usage(FILE *out)
     fprintf(out, "heatcast " HEATCAST_VERSION ": live liquidation heatmaps of futures markets\n\n"
                  "usage: heatcast COMMAND [OPTION…] (heatcast COMMAND --help tells more)\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+        if (commands[i].help) fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
     return out == stdout ? 0 : 2;
 }
 

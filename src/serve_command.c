@@ -32,16 +32,6 @@ static int complain(const struct app *app)
     return 1;
 }
 
-static void configure_log(const struct config *config)
-{
-    enum log_format format = LOG_AUTO;
-    enum log_level level = LOG_INFO;
-
-    /* config_load() has looked at both. */
-    if (log_level_parse(config->log_level, &level) && log_format_parse(config->log_format, &format))
-        log_configure(level, format);
-}
-
 /* What the store knows before anybody asks. */
 static int look_at_store(struct app *app)
 {
@@ -196,7 +186,7 @@ int serve_command(int argc, char **argv)
         config_deinit(&app.config);
         return 2;
     }
-    configure_log(&app.config);
+    config_apply_log(&app.config);
     if (loop_init(&app.loop)) abort();
     if (store_open(app.config.db, (unsigned)app.config.store_threads, &app.store, app.message,
                    sizeof(app.message))) {

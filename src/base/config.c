@@ -143,7 +143,7 @@ static bool load_environment(struct loading *l)
 /* Another command's option in a shared file is no mistake; a name that nobody knows is. */
 static bool is_known_elsewhere(struct str name)
 {
-    struct loading any = {.command = CMD_SERVE | CMD_INGEST | CMD_TAIL};
+    struct loading any = {.command = CMD_SERVE | CMD_INGEST | CMD_TAIL | CMD_ECHO};
     size_t index;
 
     return find_option(&any, name, &index);
@@ -345,16 +345,22 @@ static bool check_log(const struct loading *l)
     return true;
 }
 
+static bool check_listen(const struct loading *l)
+{
+    char host[256];
+    int port;
+
+    if (host_port_parse(l->config->listen, host, sizeof(host), &port))
+        return refuse_text(l, "listen", l->config->listen, "HOST:PORT");
+    return true;
+}
+
 static bool check_serve(const struct loading *l)
 {
     static const char *const feeds[] = {"none", "replay", "sim"};
     const struct config *c = l->config;
-    char host[256];
     int64_t span;
-    int port;
 
-    if (host_port_parse(c->listen, host, sizeof(host), &port))
-        return refuse_text(l, "listen", c->listen, "HOST:PORT");
     if (span_parse(str_of(c->history), &span))
         return refuse_text(l, "history", c->history, "a span like 12h, 30d or 1y");
     if (!is_one_of(c->feed, feeds, ARRAY_LEN(feeds)))
@@ -368,7 +374,8 @@ static bool check_serve(const struct loading *l)
 /* What one value says must be right by itself; texts are looked at here, once for all commands. */
 static bool check_texts(const struct loading *l)
 {
-    if (l->command & (CMD_SERVE | CMD_INGEST) && !check_log(l)) return false;
+    if (l->command & (CMD_SERVE | CMD_INGEST | CMD_ECHO) && !check_log(l)) return false;
+    if (l->command & (CMD_SERVE | CMD_ECHO) && !check_listen(l)) return false;
     return !(l->command & CMD_SERVE) || check_serve(l);
 }
 
@@ -411,6 +418,16 @@ void config_deinit(struct config *config)
     for (size_t i = 0; i < ARRAY_LEN(options); i++)
         if (options[i].type == TEXT) free(*(char **)((char *)config + options[i].offset));
     *config = (struct config){0};
+}
+
+void config_apply_log(const struct config *config)
+{
+    enum log_format format = LOG_AUTO;
+    enum log_level level = LOG_INFO;
+
+    /* config_load() has looked at both. */
+    if (log_level_parse(config->log_level, &level) && log_format_parse(config->log_format, &format))
+        log_configure(level, format);
 }
 
 int span_parse(struct str text, int64_t *span_ms)

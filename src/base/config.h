@@ -11,7 +11,7 @@
 
 #include "base/base.h"
 
-enum config_command { CMD_SERVE = 1, CMD_INGEST = 2, CMD_TAIL = 4 };
+enum config_command { CMD_SERVE = 1, CMD_INGEST = 2, CMD_TAIL = 4, CMD_ECHO = 8 };
 
 #define CONFIG_BOOL bool
 #define CONFIG_INT  int64_t
@@ -37,6 +37,8 @@ enum config_result config_load(struct config *config, enum config_command comman
                                const char *usage, int argc, char **argv,
                                int *word_count) MUST_CHECK;
 void config_deinit(struct config *config);
+/* Sets the log's level and format as the loaded settings say. */
+void config_apply_log(const struct config *config);
 
 /* "12h", "30d", "1y", "90m", "45s" -> milliseconds, above 0 and at most 10 years. */
 int span_parse(struct str text, int64_t *span_ms) MUST_CHECK;

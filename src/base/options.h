@@ -5,8 +5,8 @@
  *
  * type: BOOL, INT, REAL, TEXT. min and max bound numbers (a TEXT's are 0, 0: check_texts looks).
  * The environment's names that the original Python design had are kept as they were. */
-OPTION(listen, TEXT, "listen", "HEATCAST_LISTEN", "127.0.0.1:8000", 0, 0, CMD_SERVE, "HOST:PORT",
-       "address to serve on; port 0 takes a free one")
+OPTION(listen, TEXT, "listen", "HEATCAST_LISTEN", "127.0.0.1:8000", 0, 0, CMD_SERVE | CMD_ECHO,
+       "HOST:PORT", "address to serve on; port 0 takes a free one")
 OPTION(db, TEXT, "db", "HEATCAST_DB", "heatcast.duckdb", 0, 0, CMD_SERVE | CMD_INGEST, "FILE",
        "DuckDB file; made when absent")
 OPTION(feed, TEXT, "feed", "HEATCAST_FEED", "none", 0, 0, CMD_SERVE, "none|replay|sim",
@@ -23,7 +23,7 @@ OPTION(sim_seed, INT, "sim-seed", "HEATCAST_SIM_SEED", "1", 0, 9007199254740992.
        "the simulated market's seed: same seed, same market")
 OPTION(sim_speed, REAL, "sim-speed", "HEATCAST_SIM_SPEED", "300", 0.001, 1000000, CMD_SERVE,
        "TIMES", "simulated seconds per second; 300 is a 5m candle a second")
-OPTION(threads, INT, "threads", "HEATCAST_THREADS", "0", 0, 64, CMD_SERVE, "N",
+OPTION(threads, INT, "threads", "HEATCAST_THREADS", "0", 0, 64, CMD_SERVE | CMD_ECHO, "N",
        "I/O threads; 0 takes as many as the machine has cores")
 OPTION(store_threads, INT, "store-threads", "HEATCAST_STORE_THREADS", "3", 1, 64, CMD_SERVE, "N",
        "threads that query DuckDB")
@@ -37,6 +37,8 @@ OPTION(ws_max_connections, INT, "ws-max-connections", "WS_MAX_CONNECTIONS", "100
        CMD_SERVE, "N", "connections of all kinds; beyond, 503 with Retry-After")
 OPTION(ws_max_message_bytes, INT, "ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "4096", 128,
        16777216, CMD_SERVE, "BYTES", "longest message a client may send; beyond, close 1009")
+OPTION(echo_max_message_bytes, INT, "ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "16777216", 128,
+       16777216, CMD_ECHO, "BYTES", "longest message that comes back; beyond, close 1009")
 OPTION(ws_slow_consumer_timeout, REAL, "ws-slow-consumer-timeout", "WS_SLOW_CONSUMER_TIMEOUT", "60",
        1, 86400, CMD_SERVE, "SECONDS",
        "a client that takes nothing of what waits for it this long is cut off")
@@ -68,7 +70,8 @@ OPTION(tail_no_reconnect, BOOL, "no-reconnect", "HEATCAST_TAIL_NO_RECONNECT", "f
        CMD_TAIL, "BOOL", "end with status 1 when the connection cannot be made or is lost")
 OPTION(tail_silence, REAL, "silence", "HEATCAST_TAIL_SILENCE", "60", 1, 86400, CMD_TAIL, "SECONDS",
        "connect anew when nothing came for this long; a ping is sent each third of it")
-OPTION(log_level, TEXT, "log-level", "HEATCAST_LOG_LEVEL", "info", 0, 0, CMD_SERVE | CMD_INGEST,
-       "LEVEL", "debug, info, warning or error")
-OPTION(log_format, TEXT, "log-format", "HEATCAST_LOG_FORMAT", "auto", 0, 0, CMD_SERVE | CMD_INGEST,
-       "FORMAT", "text, json, or auto: text on a terminal, JSON otherwise")
+OPTION(log_level, TEXT, "log-level", "HEATCAST_LOG_LEVEL", "info", 0, 0,
+       CMD_SERVE | CMD_INGEST | CMD_ECHO, "LEVEL", "debug, info, warning or error")
+OPTION(log_format, TEXT, "log-format", "HEATCAST_LOG_FORMAT", "auto", 0, 0,
+       CMD_SERVE | CMD_INGEST | CMD_ECHO, "FORMAT",
+       "text, json, or auto: text on a terminal, JSON otherwise")

@@ -108,6 +108,8 @@ void conn_destroy(struct conn *c)
 
 /* --- writing --- */
 
+static void resume(struct conn *c);
+
 /* Everything queued is written: what comes next depends on why. */
 static void on_drained(struct conn *c)
 {
@@ -118,6 +120,7 @@ static void on_drained(struct conn *c)
             conn_destroy(c);
         return;
     }
+    if (c->is_paused) resume(c);
     if (c->state != CONN_HTTP || !c->is_answering || c->refs > 1) return;
     c->is_answering = false;
     forget_unread(c);
@@ -460,6 +463,26 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         return;
     }
     if (nread) conn_receive(c, (uint8_t *)buf->base, (size_t)nread);
+}
+
+void conn_pause(struct conn *c)
+{
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    c->is_paused = true;
+    ws_take_rest(&c->ws, &c->head);
+}
+
+/* What had come before the pause is looked at first; it may lead to the next one. */
+static void resume(struct conn *c)
+{
+    struct buf rest = c->head;
+
+    c->head = (struct buf){0};
+    c->is_paused = false;
+    receive_ws(c, (uint8_t *)rest.data, rest.size);
+    buf_deinit(&rest);
+    if (c->state == CONN_OPEN && !c->is_paused)
+        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 
 /* --- beginning --- */

@@ -34,7 +34,7 @@ struct conn {
     struct blob *writing; /* reference held while libuv writes its rest; else NULL */
     bool writing_snapshot;
 
-    struct buf head; /* HTTP: bytes of the request head so far */
+    struct buf head; /* HTTP: bytes of the request head so far; paused: what is to be looked at */
     struct ws ws;    /* OPEN */
 
     struct subscription **subscriptions; /* owned array of owned ones; free ones have no topic */
@@ -50,6 +50,7 @@ struct conn {
     bool is_peer_done;     /* HTTP: the peer's FIN has come; it is not read from any more */
     bool is_answering;     /* HTTP: a request is being answered; the next one waits */
     bool close_after;      /* HTTP: close when the answer is written */
+    bool is_paused;        /* OPEN: not read from until all that is queued is written */
     bool is_slow;          /* counted in stats.slow_consumers */
     bool uses_deflate;     /* permessage-deflate with a full window was agreed on */
     uint8_t pings_unheard; /* pings sent since it was last heard */
@@ -71,6 +72,9 @@ void conn_accept(struct shard *shard);
 void conn_receive(struct conn *conn, uint8_t *bytes, size_t size);
 /* Writes what the socket takes of what is queued. */
 void conn_flush(struct conn *conn);
+/* OPEN: receives no more until everything queued is written. What came already waits; the event at
+ * hand stays valid. */
+void conn_pause(struct conn *conn);
 
 /* Queues bytes or a WebSocket text message; conn_flush() happens before the loop sleeps. Both take
  * what they are given. A client that lets replies pile up is closed. */

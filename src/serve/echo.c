@@ -13,4 +13,7 @@ void echo_message(struct conn *c, enum ws_opcode opcode, struct str payload)
     } else
         frame_append(&frame, FRAME_FIN | opcode, payload.at, payload.size, NULL);
     conn_reply(c, blob_take(&frame));
+    conn_flush(c);
+    /* A peer that sends without reading waits; otherwise its answers would pile up here. */
+    if (c->state == CONN_OPEN && c->writing) conn_pause(c);
 }

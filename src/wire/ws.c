@@ -370,3 +370,9 @@ bool ws_next(struct ws *ws, struct ws_event *event)
         step = ws->is_in_payload ? read_payload(ws, event) : read_header(ws, event);
     return step == STEP_EVENT;
 }
+
+void ws_take_rest(struct ws *ws, struct buf *rest)
+{
+    buf_add(rest, ws->input, ws->input_size);
+    ws->input_size = 0;
+}

@@ -73,4 +73,8 @@ void ws_feed(struct ws *ws, uint8_t *bytes, size_t size);
  * comes. */
 bool ws_next(struct ws *ws, struct ws_event *event) MUST_CHECK;
 
+/* Appends the bytes fed that were not looked at yet to `rest` and forgets them: for a caller who
+ * wants no more events for now. Feeding them again goes on where this stopped. */
+void ws_take_rest(struct ws *ws, struct buf *rest);
+
 #endif

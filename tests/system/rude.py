@@ -171,21 +171,27 @@ def inflate(data):
     return zlib.decompressobj(-15).decompress(data + b"\0\0\xff\xff")
 
 
+def masked(payload, mask):
+    """RFC 6455 §5.3, the whole payload as one number: it may have megabytes."""
+    pattern = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    number = int.from_bytes(payload, "little") ^ int.from_bytes(pattern, "little")
+    return number.to_bytes(len(payload), "little")
+
+
 def frame(opcode, payload=b"", fin=True, rsv=0, mask=b"\x1b\x2c\x3d\x4e", length=None):
     """One frame's bytes. `mask` None sends it unmasked; `length` lies about the payload's."""
     size = len(payload) if length is None else length
-    masked = 0x80 if mask is not None else 0
+    mask_bit = 0x80 if mask is not None else 0
     head = bytes([fin << 7 | rsv << 4 | opcode])
     if size < 126:
-        head += bytes([masked | size])
+        head += bytes([mask_bit | size])
     elif size < 65536:
-        head += bytes([masked | 126]) + struct.pack(">H", size)
+        head += bytes([mask_bit | 126]) + struct.pack(">H", size)
     else:
-        head += bytes([masked | 127]) + struct.pack(">Q", size)
+        head += bytes([mask_bit | 127]) + struct.pack(">Q", size)
     if mask is None:
         return head + payload
-    body = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
-    return head + mask + body
+    return head + mask + masked(payload, mask)
 
 
 def text(message, **how):

@@ -85,7 +85,10 @@ class Server:
 
     def __init__(self, *flags, db, **env):
         self.db = Path(db)
-        words = [PROGRAM, "serve", "--listen", "127.0.0.1:0", "--db", str(db), *map(str, flags)]
+        self._start("serve", "--db", db, *flags, env=env)
+
+    def _start(self, command, *flags, env):
+        words = [PROGRAM, command, "--listen", "127.0.0.1:0", *map(str, flags)]
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             words,
@@ -198,3 +201,10 @@ class Server:
         if self.process.poll() is None:
             self.signal(signal.SIGKILL)
         return self.await_end()
+
+
+class Echo(Server):
+    """One `heatcast echo` on a free port of 127.0.0.1."""
+
+    def __init__(self, *flags, **env):
+        self._start("echo", *flags, env=env)

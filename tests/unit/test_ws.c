@@ -300,6 +300,28 @@ TEST(a_message_of_16_mib_is_taken_and_one_byte_more_is_not)
     buf_deinit(&bytes);
 }
 
+TEST(what_was_not_looked_at_can_be_taken_back_and_fed_again)
+{
+    uint8_t bytes[] = {0x81, 0x81, 0, 0, 0, 0, 'a', 0x81, 0x82, 1, 2, 3, 4, 'b' ^ 1, 'c' ^ 2, 0x89};
+    uint8_t end[] = {0x80, 1, 2, 3, 4};
+    struct buf rest = {0}, log = {0};
+    struct ws_event event;
+    struct ws ws;
+
+    ws_init(&ws, WS_SERVER, 100, NULL);
+    ws_feed(&ws, bytes, sizeof(bytes));
+    assert_true(ws_next(&ws, &event));
+    ws_take_rest(&ws, &rest);
+    assert_int_equal(rest.size, sizeof(bytes) - 7);
+    log_event(&log, &event); /* it still lies in `bytes` */
+    assert_false(ws_next(&ws, &event));
+    feed_piece(&ws, (const uint8_t *)rest.data, rest.size, &log);
+    feed_piece(&ws, end, sizeof(end), &log);
+    expect_log(log, "text a\ntext bc\nping \n", 21);
+    buf_deinit(&rest);
+    ws_deinit(&ws);
+}
+
 TEST(a_message_in_one_piece_is_given_where_it_lies)
 {
     uint8_t bytes[] = {0x81, 0x82, 1, 2, 3, 4, 'h' ^ 1, 'i' ^ 2};
