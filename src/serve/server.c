@@ -315,6 +315,16 @@ int64_t server_stat(const struct server *server, enum counter stat)
     return sum;
 }
 
+size_t server_shard_count(const struct server *server)
+{
+    return server->shard_count;
+}
+
+const struct stats *server_shard_stats(const struct server *server, size_t shard_index)
+{
+    return &server->shards[shard_index]->stats;
+}
+
 /* One task visits every shard in turn, then comes home: nothing is shared. */
 struct tour {
     struct task task;

@@ -55,6 +55,9 @@ void server_on_interest(struct server *server, size_t shard_index, uint32_t topi
 
 /* Sum of a counter over the shards; any thread. */
 int64_t server_stat(const struct server *server, enum counter stat);
+/* What one shard counts; to be read from any thread, until server_free(). */
+size_t server_shard_count(const struct server *server);
+const struct stats *server_shard_stats(const struct server *server, size_t shard_index);
 
 /* Closes all connections (WebSockets with 1001) and joins the threads. Blocks, about a second at
  * most. Requests still with the floor above may be answered, to nobody, until server_free(). */
