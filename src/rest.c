@@ -144,14 +144,6 @@ struct stats_request {
 
 static void done_stats(void *context, const uint32_t *counts, size_t count)
 {
-    static const struct {
-        const char *name;
-        enum counter counter;
-    } fields[] = {
-#define X(name, kind, help) {#name, STAT_##name},
-        STATS_TABLE(X)
-#undef X
-    };
     struct stats_request *asked = context;
     struct rest *rest = asked->rest;
     struct buf out = {0};
@@ -168,9 +160,9 @@ static void done_stats(void *context, const uint32_t *counts, size_t count)
         is_first = false;
     }
     buf_add_char(&out, '}');
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-        buf_printf(&out, ",\"%s\":%lld", fields[i].name,
-                   (long long)server_stat(rest->server, fields[i].counter));
+    for (unsigned i = 0; i < STAT_COUNT; i++)
+        buf_printf(&out, ",\"%s\":%lld", stats_rows[i].field,
+                   (long long)server_stat(rest->server, (enum counter)i));
     buf_add_char(&out, '}');
     answer_json(asked->request, &out);
     free(asked);
@@ -187,23 +179,17 @@ static void answer_stats(struct rest *rest, struct site_request *request)
 /* Prometheus text exposition format 0.0.4. */
 static void answer_metrics(struct rest *rest, struct site_request *request)
 {
-    enum { COUNTER, GAUGE };
-    static const struct {
-        const char *name, *help;
-        int kind;
-    } rows[] = {
-#define X(name, kind, help) {#name, help, kind},
-        STATS_TABLE(X)
-#undef X
-    };
     struct buf out = {0};
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const char *suffix = rows[i].kind == COUNTER ? "_total" : "";
+    for (unsigned i = 0; i < STAT_COUNT; i++) {
+        const struct stats_row *row = &stats_rows[i];
+        const char *suffix = row->is_gauge ? "" : "_total";
 
-        buf_printf(&out, "# HELP heatcast_%s%s %s\n# TYPE heatcast_%s%s %s\nheatcast_%s%s %lld\n",
-                   rows[i].name, suffix, rows[i].help, rows[i].name, suffix,
-                   rows[i].kind == COUNTER ? "counter" : "gauge", rows[i].name, suffix,
+        if (!i || strcmp(row->family, stats_rows[i - 1].family) != 0)
+            buf_printf(&out, "# HELP heatcast_%s%s %s\n# TYPE heatcast_%s%s %s\n", row->family,
+                       suffix, row->help, row->family, suffix, row->is_gauge ? "gauge" : "counter");
+        buf_printf(&out, "heatcast_%s%s%s%s%s %lld\n", row->family, suffix, *row->labels ? "{" : "",
+                   row->labels, *row->labels ? "}" : "",
                    (long long)server_stat(rest->server, (enum counter)i));
     }
     request->response = (struct site_response){
