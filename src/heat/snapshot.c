@@ -28,15 +28,9 @@ void snapshot_reserve(struct snapshot *snapshot, size_t level_count)
         mem_realloc(snapshot->levels, snapshot->level_capacity * sizeof(*snapshot->levels));
 }
 
-/* A bucket size without its trailing zeros: 100 is 100 of 10^0, 2.5 is 25 of 10^-1. */
-struct bin {
-    int64_t units;
-    unsigned decimals;
-};
-
-static struct bin bin_reduce(int64_t bin_e12)
+struct snapshot_bin snapshot_bin_reduce(int64_t bin_e12)
 {
-    struct bin bin = {bin_e12, 12};
+    struct snapshot_bin bin = {bin_e12, 12};
 
     assert(bin_e12 > 0);
     for (; bin.decimals && bin.units % 10 == 0; bin.decimals--)
@@ -74,7 +68,7 @@ static void write_wide(struct buf *out, int128 value, unsigned decimals)
     }
 }
 
-static void write_price(struct buf *out, int64_t bucket, struct bin bin)
+static void write_price(struct buf *out, int64_t bucket, struct snapshot_bin bin)
 {
     int64_t price;
 
@@ -86,26 +80,29 @@ static void write_price(struct buf *out, int64_t bucket, struct bin bin)
 
 void snapshot_write_price(struct buf *out, int64_t bucket, int64_t bin_e12)
 {
-    write_price(out, bucket, bin_reduce(bin_e12));
+    write_price(out, bucket, snapshot_bin_reduce(bin_e12));
+}
+
+void snapshot_write_level(struct buf *out, const struct level *level, struct snapshot_bin bin)
+{
+    BUF_ADD_LITERAL(out, "{\"price\":");
+    write_price(out, level->bucket, bin);
+    BUF_ADD_LITERAL(out, ",\"long_density\":");
+    buf_add_decimal(out, level->long_cents, 2);
+    BUF_ADD_LITERAL(out, ",\"short_density\":");
+    buf_add_decimal(out, level->short_cents, 2);
+    buf_add_char(out, '}');
 }
 
 void snapshot_write_levels(struct buf *out, const struct snapshot *snapshot)
 {
-    struct bin bin = {0};
+    struct snapshot_bin bin = {0};
 
-    if (snapshot->level_count) bin = bin_reduce(snapshot->bin_e12);
+    if (snapshot->level_count) bin = snapshot_bin_reduce(snapshot->bin_e12);
     buf_add_char(out, '[');
     for (size_t i = 0; i < snapshot->level_count; i++) {
-        const struct level *level = &snapshot->levels[i];
-
         if (i) buf_add_char(out, ',');
-        BUF_ADD_LITERAL(out, "{\"price\":");
-        write_price(out, level->bucket, bin);
-        BUF_ADD_LITERAL(out, ",\"long_density\":");
-        buf_add_decimal(out, level->long_cents, 2);
-        BUF_ADD_LITERAL(out, ",\"short_density\":");
-        buf_add_decimal(out, level->short_cents, 2);
-        buf_add_char(out, '}');
+        snapshot_write_level(out, &snapshot->levels[i], bin);
     }
     buf_add_char(out, ']');
 }
@@ -116,11 +113,9 @@ static void write_count(struct buf *out, uint64_t count)
     buf_add_int(out, (int64_t)count);
 }
 
-void snapshot_write_data(struct buf *out, const struct snapshot *snapshot)
+void snapshot_write_facts(struct buf *out, const struct snapshot *snapshot)
 {
-    BUF_ADD_LITERAL(out, "{\"levels\":");
-    snapshot_write_levels(out, snapshot);
-    BUF_ADD_LITERAL(out, ",\"current_price\":");
+    BUF_ADD_LITERAL(out, "\"current_price\":");
     buf_add_decimal(out, snapshot->current_price_e8, 8);
     BUF_ADD_LITERAL(out, ",\"positions_created\":");
     write_count(out, snapshot->positions_created);
@@ -128,6 +123,14 @@ void snapshot_write_data(struct buf *out, const struct snapshot *snapshot)
     write_count(out, snapshot->positions_consumed);
     BUF_ADD_LITERAL(out, ",\"price_bin_size\":");
     buf_add_decimal(out, snapshot->bin_e12, 12);
+}
+
+void snapshot_write_data(struct buf *out, const struct snapshot *snapshot)
+{
+    BUF_ADD_LITERAL(out, "{\"levels\":");
+    snapshot_write_levels(out, snapshot);
+    buf_add_char(out, ',');
+    snapshot_write_facts(out, snapshot);
     buf_add_char(out, '}');
 }
 

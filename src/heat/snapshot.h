@@ -38,4 +38,18 @@ void snapshot_write_row(struct buf *out, const struct snapshot *snapshot);
 /* A level's price, bucket * bin, as a plain exact decimal. */
 void snapshot_write_price(struct buf *out, int64_t bucket, int64_t bin_e12);
 
+/* The parts of `data`, for who writes some levels only. */
+
+/* A bucket size without its trailing zeros: 100 is 100 of 10^0, 2.5 is 25 of 10^-1. */
+struct snapshot_bin {
+    int64_t units;
+    unsigned decimals;
+};
+
+struct snapshot_bin snapshot_bin_reduce(int64_t bin_e12); /* above 0 */
+/* {"price":…,"long_density":…,"short_density":…} */
+void snapshot_write_level(struct buf *out, const struct level *level, struct snapshot_bin bin);
+/* "current_price":…,"positions_created":…,"positions_consumed":…,"price_bin_size":… */
+void snapshot_write_facts(struct buf *out, const struct snapshot *snapshot);
+
 #endif
