@@ -27,10 +27,10 @@ struct edition {
     size_t live_count; /* those that have not vanished */
 };
 
-/* Version `seq` of `epoch` (seqs of an epoch begin at 1), which says what `snapshot` says. `before`
- * is the edition it follows, NULL for none; it is not remembered when its epoch or bucket size is
- * another. `versions_max` versions before this one are remembered, fewer when more than
- * EDITION_VANISHED_MAX levels vanished meanwhile. */
+/* Version `seq` of `epoch` (seqs of an epoch begin at 1 and rise), which says what `snapshot` says.
+ * `before` is the edition it follows, NULL for none; it is not remembered when its epoch or bucket
+ * size is another. `versions_max` versions before this one are remembered, fewer when more than
+ * EDITION_VANISHED_MAX levels vanished meanwhile. Buckets are not negative. */
 struct edition *edition_new(const char *symbol, const char *epoch, uint64_t seq,
                             const struct snapshot *snapshot, const struct edition *before,
                             uint64_t versions_max) MUST_CHECK;
@@ -49,8 +49,9 @@ enum edition_format {
 bool edition_has_difference(const struct edition *edition, uint64_t since_seq);
 
 /* Appends the message of PROTOCOL section 1: the whole ("snapshot") when `since_seq` is 0, else
- * what changed since that version ("delta", with "prev"), which edition_has_difference() must
- * allow. `not_resumed` adds "resumed":false, for who asked for a difference that cannot be made. */
+ * what changed since that version ("delta", with "prev"), which must be remembered: one from
+ * oldest_seq to seq. `not_resumed` adds "resumed":false to a whole, for who asked for a difference
+ * that cannot be made. */
 void edition_write(struct buf *out, const struct edition *edition, enum edition_format format,
                    uint64_t since_seq, bool not_resumed);
 
