@@ -110,22 +110,72 @@ static int parse_method(struct str text, enum http_method *method)
     return -501;
 }
 
-/* RFC 9112 §3.2: origin-form, or asterisk-form with OPTIONS. The absolute-form is for proxies,
- * which nobody should take us for. Any visible ASCII but '#' may stand in it: RFC 3986 has no
- * "|[]{}^" in a query, browsers do. */
+static bool is_reg_name_char(char c)
+{
+    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+           (c && strchr("-._~%!$&'()*+,;=", c));
+}
+
+/* How many bytes of host name, or of IP address in brackets, `text` begins with. RFC 3986 §3.2.2 */
+static size_t host_name_size(struct str text)
+{
+    size_t i = 0;
+
+    if (text.size == 0 || text.at[0] != '[') {
+        while (i < text.size && is_reg_name_char(text.at[i]))
+            i++;
+        return i;
+    }
+    for (i = 1; i < text.size && text.at[i] != ']'; i++)
+        if (!is_hex_digit(text.at[i]) && text.at[i] != ':' && text.at[i] != '.') return 0;
+    return i < text.size ? i + 1 : 0;
+}
+
+/* RFC 9110 §7.2: a host and perhaps a port. An http URI's host is not empty (§4.2.1). */
+static bool host_is_valid(struct str host)
+{
+    size_t i = host_name_size(host);
+
+    if (i == 0) return false;
+    if (i < host.size && host.at[i++] != ':') return false;
+    while (i < host.size)
+        if (!is_digit(host.at[i++])) return false;
+    return true;
+}
+
+/* RFC 9112 §3.2.2: takes "http://host:port" off the front, or the same with https, which whoever
+ * ends TLS before us may pass on. A user name there is an error (RFC 9110 §4.2.4): no host has an
+ * "@". What was asked for by another name is served all the same, as with Host. */
+static bool take_authority(struct str *rest)
+{
+    struct str scheme = split(rest, ':'), authority;
+
+    if (!str_eq_nocase(scheme, STR("http")) && !str_eq_nocase(scheme, STR("https"))) return false;
+    if (!starts_with(*rest, STR("//"))) return false;
+    *rest = skip(*rest, 2);
+    authority = *rest;
+    for (size_t i = 0; i < authority.size; i++)
+        if (authority.at[i] == '/' || authority.at[i] == '?') authority.size = i;
+    *rest = skip(*rest, authority.size);
+    return host_is_valid(authority);
+}
+
+/* RFC 9112 §3.2: origin-form, absolute-form, or asterisk-form with OPTIONS. Any visible ASCII but
+ * '#' may stand in it: RFC 3986 has no "|[]{}^" in a query, browsers do. */
 static int parse_target(struct str target, struct http_request *request)
 {
     struct str rest = target;
 
-    if (str_eq(target, STR("*"))) {
-        if (request->method != HTTP_OPTIONS) return -400;
-    } else if (target.size == 0 || target.at[0] != '/') {
-        return -400;
-    }
     for (size_t i = 0; i < target.size; i++)
         if (target.at[i] < 0x21 || target.at[i] > 0x7e || target.at[i] == '#') return -400;
+    if (str_eq(target, STR("*"))) {
+        if (request->method != HTTP_OPTIONS) return -400;
+    } else if (!starts_with(target, STR("/"))) {
+        if (!take_authority(&rest)) return -400;
+    }
     request->target = target;
     request->path = split(&rest, '?');
+    if (!request->path.size) request->path = STR("/"); /* RFC 9110 §4.2.3 */
     request->query = rest;
     return 0;
 }
@@ -172,39 +222,6 @@ static int parse_headers(struct lines *lines, struct http_headers *headers)
         if (err) return err;
     }
     return found;
-}
-
-static bool is_reg_name_char(char c)
-{
-    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-           (c && strchr("-._~%!$&'()*+,;=", c));
-}
-
-/* How many bytes of host name, or of IP address in brackets, `text` begins with. RFC 3986 §3.2.2 */
-static size_t host_name_size(struct str text)
-{
-    size_t i = 0;
-
-    if (text.size == 0 || text.at[0] != '[') {
-        while (i < text.size && is_reg_name_char(text.at[i]))
-            i++;
-        return i;
-    }
-    for (i = 1; i < text.size && text.at[i] != ']'; i++)
-        if (!is_hex_digit(text.at[i]) && text.at[i] != ':' && text.at[i] != '.') return 0;
-    return i < text.size ? i + 1 : 0;
-}
-
-/* RFC 9110 §7.2: a host and perhaps a port. An http URI's host is not empty (§4.2.1). */
-static bool host_is_valid(struct str host)
-{
-    size_t i = host_name_size(host);
-
-    if (i == 0) return false;
-    if (i < host.size && host.at[i++] != ':') return false;
-    while (i < host.size)
-        if (!is_digit(host.at[i++])) return false;
-    return true;
 }
 
 /* RFC 9112 §3.2: 400 to HTTP/1.1 without Host, to more than one, and to one that is not valid. */
@@ -261,13 +278,16 @@ static bool keeps_alive(const struct http_request *request)
            http_header_has_token(&request->headers, "Connection", "keep-alive");
 }
 
-/* The first line. RFC 9112 §2.2: an empty line before it should be ignored; some clients end a body
- * with one. Returns as next_line(). */
+/* The first line. RFC 9112 §2.2: empty lines before it should be ignored; some clients end a body
+ * with one. They count towards the head's size. Returns as next_line(). */
 static int first_line(struct lines *lines, struct str *line)
 {
-    int found = next_line(lines, line);
+    int found;
 
-    return found > 0 && line->size == 0 ? next_line(lines, line) : found;
+    do
+        found = next_line(lines, line);
+    while (found > 0 && line->size == 0);
+    return found;
 }
 
 int http_parse_head(const uint8_t *bytes, size_t size, struct http_request *out)

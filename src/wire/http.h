@@ -1,7 +1,8 @@
 /* http.h - just enough HTTP/1.1: message heads in, message heads out; RFC 9110 and RFC 9112.
  *
  * Knows bytes, never sockets: what it parses stays in the caller's memory, and every struct str of
- * a result points there. Bodies are the caller's business. Pure; any thread may call it. */
+ * a result points there, or to a constant. Bodies are the caller's business. Pure; any thread may
+ * call it. */
 #ifndef HEATCAST_WIRE_HTTP_H
 #define HEATCAST_WIRE_HTTP_H
 
@@ -31,8 +32,8 @@ struct http_request {
     int minor_version;       /* 0 or 1; what comes after HTTP/1.1 is treated as 1 */
     bool keep_alive;         /* the peer would send another request after this one */
     uint64_t content_length; /* bytes of body that follow the head */
-    struct str target;       /* as sent: starts with '/', or is "*" for OPTIONS */
-    struct str path;         /* the target up to '?', still percent-encoded */
+    struct str target;       /* as sent: a path, a whole URI, or "*" for OPTIONS */
+    struct str path;         /* from the first '/' up to '?', still percent-encoded; or "*" */
     struct str query;        /* after '?', still percent-encoded; empty when there is none */
     struct http_headers headers;
 };

@@ -1,5 +1,6 @@
 #include "wire/http.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "test.h"
@@ -123,10 +124,13 @@ TEST(a_request_line_that_is_not_three_parts_is_bad)
     assert_int_equal(PARSE("G(T / HTTP/1.1\r\n"), -400);
 }
 
-TEST(one_empty_line_before_the_request_is_ignored_and_no_more)
+TEST(empty_lines_before_the_request_are_ignored)
 {
+    /* RFC 9112 §2.2 */
     assert_int_equal(PARSE("\r\nGET / HTTP/1.0\r\n\r\n"), 20);
-    assert_int_equal(PARSE("\r\n\r\nGET / HTTP/1.0\r\n\r\n"), -400);
+    assert_int_equal(PARSE("\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\n"), 24);
+    assert_int_equal(PARSE("\r\n \r\nGET / HTTP/1.0\r\n\r\n"), -400);
+    assert_int_equal(PARSE("\r\n\nGET / HTTP/1.0\r\n\r\n"), -400);
 }
 
 TEST(versions_of_http_1_are_served_and_others_not)
@@ -144,9 +148,52 @@ TEST(versions_of_http_1_are_served_and_others_not)
     assert_int_equal(PARSE("GET / HTTP/a.1\r\n"), -400);
 }
 
+/* The path of a request for `target`, in memory that stays. */
+static struct http_request asked_for(const char *target)
+{
+    static char text[200];
+
+    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", target);
+    return parsed(text);
+}
+
+TEST(a_target_may_be_a_whole_uri)
+{
+    /* RFC 9112 §3.2.2: a server MUST accept the absolute-form */
+    struct http_request r = asked_for("http://example.com:8000/ws/heatmap?a=http://b/");
+
+    expect_str(r.target, "http://example.com:8000/ws/heatmap?a=http://b/");
+    expect_str(r.path, "/ws/heatmap");
+    expect_str(r.query, "a=http://b/");
+    expect_str(asked_for("HTTPS://[::1]/x").path, "/x");
+    expect_str(asked_for("http://127.0.0.1:/").path, "/");
+    expect_str(asked_for("http://h:80").path, "/");
+    expect_str(asked_for("http://h").query, "");
+    r = asked_for("http://h?a/b");
+    expect_str(r.path, "/");
+    expect_str(r.query, "a/b");
+    expect_str(asked_for("http://h//x").path, "//x");
+    assert_int_equal(PARSE("GET http://h/ HTTP/1.1\r\n\r\n"), -400); /* Host all the same: §3.2 */
+}
+
+TEST(a_uri_of_another_kind_or_without_a_valid_host_is_bad)
+{
+    assert_int_equal(PARSE("GET ftp://h/ HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET ws://h/ HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET http:/h/ HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET http:h/ HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET http:// HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET http:///x HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET http://:80/x HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET http://h:8x/ HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET http://me@h/ HTTP/1.1\r\n"), -400); /* RFC 9110 §4.2.4 */
+    assert_int_equal(PARSE("GET http://[::1/ HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET http://h/a#b HTTP/1.1\r\n"), -400);
+    assert_int_equal(PARSE("GET h/ HTTP/1.1\r\n"), -400);
+}
+
 TEST(a_target_is_a_path_or_the_asterisk_of_options)
 {
-    assert_int_equal(PARSE("GET http://h/ HTTP/1.1\r\n"), -400);
     assert_int_equal(PARSE("GET index.html HTTP/1.1\r\n"), -400);
     assert_int_equal(PARSE("GET * HTTP/1.1\r\n"), -400);
     assert_int_equal(PARSE("OPTIONS ** HTTP/1.1\r\n"), -400);
@@ -334,6 +381,17 @@ TEST(a_head_of_8_kib_is_taken_and_one_byte_more_is_not)
     assert_int_equal(parse_copy(head.data, head.size), -431);
     assert_int_equal(parse_copy(head.data, head.size - 1), -431);
     assert_int_equal(parse_copy(head.data, head.size - 2), 0);
+    buf_deinit(&head);
+}
+
+TEST(empty_lines_before_the_request_count_towards_its_size)
+{
+    struct buf head = {0};
+
+    for (int i = 0; i < HTTP_HEAD_BYTES_MAX / 2; i++)
+        buf_add_text(&head, "\r\n");
+    assert_int_equal(parse_copy(head.data, head.size - 1), 0);
+    assert_int_equal(parse_copy(head.data, head.size), -414);
     buf_deinit(&head);
 }
 
