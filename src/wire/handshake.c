@@ -175,7 +175,7 @@ static bool can_accept(const struct extension *offer)
  */
 static int negotiate_deflate(const struct http_headers *headers, struct handshake_deflate *deflate)
 {
-    struct handshake_deflate agreed = {false, DEFLATE_WINDOW_BITS_MAX};
+    struct handshake_deflate agreed = {.window_bits = DEFLATE_WINDOW_BITS_MAX};
 
     for (uint32_t i = 0; i < headers->count; i++) {
         struct str rest = headers->items[i].value;
@@ -186,8 +186,8 @@ static int negotiate_deflate(const struct http_headers *headers, struct handshak
         while ((found = next_extension(&rest, &offer)) > 0) {
             if (agreed.is_on || !can_accept(&offer)) continue;
             agreed.is_on = true;
-            if (offer.given & SERVER_MAX_WINDOW_BITS)
-                agreed.window_bits = (uint8_t)offer.server_window_bits;
+            agreed.is_limited = offer.given & SERVER_MAX_WINDOW_BITS;
+            if (agreed.is_limited) agreed.window_bits = (uint8_t)offer.server_window_bits;
         }
         if (found < 0) return found;
     }
@@ -228,13 +228,13 @@ int handshake_check(const struct http_request *request, bool with_deflate, struc
 }
 
 /* RFC 7692 §7.1.1: client_no_context_takeover may stand in a response whether it was offered or
- * not, and obliges the client; server_ tells it that it may forget, too. */
+ * not, and obliges the client; server_ tells it that it may forget, too. §7.1.2.1: an offer with
+ * server_max_window_bits is accepted by including it, even where it is no limit. */
 static void write_extensions(struct buf *out, const struct handshake_deflate *deflate)
 {
     buf_add_text(out, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
                       "client_no_context_takeover");
-    if (deflate->window_bits < DEFLATE_WINDOW_BITS_MAX)
-        buf_printf(out, "; server_max_window_bits=%d", deflate->window_bits);
+    if (deflate->is_limited) buf_printf(out, "; server_max_window_bits=%d", deflate->window_bits);
     buf_add_text(out, "\r\n");
 }
 
@@ -290,7 +290,7 @@ static bool response_is_acceptable(const struct extension *response)
 static int check_extensions(const struct http_headers *headers, bool was_offered,
                             struct handshake_deflate *deflate)
 {
-    struct handshake_deflate agreed = {false, DEFLATE_WINDOW_BITS_MAX};
+    struct handshake_deflate agreed = {.window_bits = DEFLATE_WINDOW_BITS_MAX};
 
     for (uint32_t i = 0; i < headers->count; i++) {
         struct str rest = headers->items[i].value;

@@ -16,6 +16,7 @@
  * each by itself, so that one compressed publication serves many and nobody pays for windows. */
 struct handshake_deflate {
     bool is_on;
+    bool is_limited; /* the peer asked for a largest window, so the answer names one */
     /* 9 to 15: the window that our messages to this peer may use at most. A message compressed with
      * a larger one must go out plain instead, which is always allowed (RFC 7692 §6.1). */
     uint8_t window_bits;
