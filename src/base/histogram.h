@@ -1,9 +1,9 @@
 /* histogram.h - how long things took: how many within each bound, and the sum.
  *
- * One thread observes, any thread reads: relaxed plain stores, so that an observation costs a few
+ * One thread observes, any thread reads: plain loads and stores, so that an observation costs a few
  * nanoseconds and no other core its cache line. The bounds are the same for all, so that histograms
  * of several threads can be summed. A sum is a moment's view: the count is always that of the
- * buckets, while the sum may be an observation ahead or behind. */
+ * buckets, the sum of times may be an observation ahead of it, never behind. */
 #ifndef HEATCAST_BASE_HISTOGRAM_H
 #define HEATCAST_BASE_HISTOGRAM_H
 
@@ -35,5 +35,8 @@ void histogram_observe(struct histogram *histogram, int64_t us);
 void histogram_merge(struct histogram_sum *into, const struct histogram *from);
 
 int64_t histogram_count(const struct histogram_sum *sum);
+/* The least bound that so many percent of the times kept; -1 when there are none, or not even the
+ * last bound was kept by so many. */
+int64_t histogram_percentile_us(const struct histogram_sum *sum, unsigned percent);
 
 #endif

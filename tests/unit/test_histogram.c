@@ -99,12 +99,12 @@ TEST(merging_adds_buckets_counts_and_sums)
 
 static void *observe_many(void *histogram)
 {
-    for (int64_t i = 0; i < 100000; i++)
-        histogram_observe(histogram, i % 1000);
+    for (unsigned i = 0; i < 1000000; i++)
+        histogram_observe(histogram, 1000);
     return NULL;
 }
 
-TEST(a_reader_beside_the_writer_sees_counts_that_only_rise)
+TEST(a_reader_beside_the_writer_sees_no_count_without_its_time)
 {
     struct histogram histogram = {0};
     struct histogram_sum sum;
@@ -116,7 +116,22 @@ TEST(a_reader_beside_the_writer_sees_counts_that_only_rise)
         sum = read_out(&histogram);
         assert_true(histogram_count(&sum) >= before);
         before = histogram_count(&sum);
-    } while (before < 100000);
+        assert_true(sum.sum_us >= before * 1000);
+    } while (before < 1000000);
     pthread_join(writer, NULL);
-    assert_int_equal(read_out(&histogram).sum_us, 100 * (999 * 1000 / 2));
+    assert_int_equal(read_out(&histogram).sum_us, INT64_C(1000000) * 1000);
+}
+
+TEST(a_percentile_is_the_bound_that_so_many_kept)
+{
+    struct histogram_sum sum = {0};
+
+    assert_int_equal(histogram_percentile_us(&sum, 50), -1);
+    sum.buckets[2] = 98; /* at most 50 us */
+    sum.buckets[6] = 1;  /* at most 1 ms */
+    sum.buckets[HISTOGRAM_BUCKETS - 1] = 1;
+    assert_int_equal(histogram_percentile_us(&sum, 1), 50);
+    assert_int_equal(histogram_percentile_us(&sum, 98), 50);
+    assert_int_equal(histogram_percentile_us(&sum, 99), 1000);
+    assert_int_equal(histogram_percentile_us(&sum, 100), -1);
 }
