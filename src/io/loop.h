@@ -23,6 +23,7 @@ struct loop {
     struct task *first; /* posted, not yet run; oldest first */
     struct task *last;
     bool is_closed;
+    uint64_t turn_ns, turn_slept_ns; /* loop_turn_us(): when it was called, the sleep until then */
 };
 
 int loop_init(struct loop *loop) MUST_CHECK;
@@ -36,6 +37,11 @@ void loop_deinit(struct loop *loop);
 void loop_run(struct loop *loop);
 /* On the loop's own thread: lets loop_run() end. loop_post() refuses from now on. */
 void loop_close(struct loop *loop);
+
+/* On the loop's own thread: for how long the loop has worked since the last call, or since
+ * loop_run(); the sleep between is not counted. Called at the end of each turn, before the loop
+ * sleeps, it is what an event may have had to wait. */
+int64_t loop_turn_us(struct loop *loop);
 
 /* From any thread: runs `task` on the loop's thread, in the order of posting. Returns false, the
  * task untouched, when the loop is closed. */
