@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 int duck_init(struct duck *duck, duckdb_database database, const atomic_bool *is_stopping)
 {
     *duck = (struct duck){.is_stopping = is_stopping};
@@ -50,13 +52,20 @@ static int finish_result(struct duck *duck, duckdb_state state, duckdb_result *r
     return err;
 }
 
+static void note_time(struct duck *duck, int64_t began_us)
+{
+    if (duck->times) histogram_observe(duck->times, clock_monotonic_us() - began_us);
+}
+
 int duck_run(struct duck *duck, const char *sql)
 {
     duckdb_result result = {0};
+    int64_t began_us = clock_monotonic_us();
     int err = check_stopping(duck);
 
     if (err) return err;
     err = finish_result(duck, duckdb_query(duck->connection, sql, &result), &result);
+    note_time(duck, began_us);
     if (!err) duckdb_destroy_result(&result);
     return err;
 }
@@ -89,6 +98,7 @@ static int find_prepared(struct duck *duck, const char *sql, duckdb_prepared_sta
 static int query(struct duck *duck, struct duck_rows *rows, const char *sql, va_list args)
 {
     duckdb_prepared_statement prepared = NULL;
+    int64_t began_us = clock_monotonic_us();
     struct duck_arg arg;
     int err = check_stopping(duck);
 
@@ -102,6 +112,7 @@ static int query(struct duck *duck, struct duck_rows *rows, const char *sql, va_
         (void)state;
     }
     err = finish_result(duck, duckdb_execute_prepared(prepared, &rows->result), &rows->result);
+    note_time(duck, began_us);
     if (err) return err;
     assert(duckdb_column_count(&rows->result) <= DUCK_COLUMNS);
     rows->changed = duckdb_rows_changed(&rows->result);

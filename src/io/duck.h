@@ -17,7 +17,7 @@
 #include <duckdb.h>
 #pragma GCC diagnostic pop
 
-#include "base/base.h"
+#include "base/histogram.h"
 
 #define DUCK_STATEMENTS 32 /* distinct texts of duck_query() in the program, with room */
 #define DUCK_COLUMNS    9  /* most columns of one answer */
@@ -25,6 +25,7 @@
 struct duck {
     duckdb_connection connection;
     const atomic_bool *is_stopping; /* borrowed; once true, statements end with ERR_STOPPED */
+    struct histogram *times;        /* of statements; borrowed, the thread's; NULL: not told */
     struct {
         const char *sql; /* a literal */
         duckdb_prepared_statement prepared;

@@ -3,7 +3,9 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "io/store_conn.h"
 #include "io/store_file.h"
@@ -13,6 +15,7 @@
 #define INTERRUPT_EVERY_NS UINT64_C(10000000)
 
 struct worker {
+    struct stats stats;
     uv_thread_t thread;
     struct store *store;
     struct store_conn *conn; /* owned */
@@ -107,6 +110,7 @@ static void worker_run(void *arg)
             continue;
         }
         uv_mutex_unlock(&store->mutex);
+        stats_observe(&worker->stats, HIST_store_wait, clock_monotonic_us() - job->submitted_us);
         job->work(job, worker->conn);
         assert(!worker->conn->load);
         finish_job(store, job); /* takes the mutex again */
@@ -116,9 +120,18 @@ static void worker_run(void *arg)
     uv_mutex_unlock(&store->mutex);
 }
 
+static struct worker *new_workers(unsigned count)
+{
+    size_t size = count * sizeof(struct worker);
+    struct worker *workers = mem_alloc_aligned(size, _Alignof(struct worker));
+
+    memset(workers, 0, size);
+    return workers;
+}
+
 static int start_workers(struct store *store, unsigned count)
 {
-    store->workers = mem_zalloc(count * sizeof(*store->workers));
+    if (count) store->workers = new_workers(count);
     for (unsigned i = 0; i < count; i++) {
         struct worker *worker = &store->workers[i];
         int err;
@@ -126,6 +139,7 @@ static int start_workers(struct store *store, unsigned count)
         worker->store = store;
         err = store_conn_open(store, &worker->conn);
         if (err) return err;
+        worker->conn->duck.times = &worker->stats.histogram[HIST_store_query];
         uv_mutex_lock(&store->mutex);
         err = uv_thread_create(&worker->thread, worker_run, worker);
         if (!err) {
@@ -248,6 +262,7 @@ int store_submit(struct store *store, struct loop *loop, struct store_job *job)
 
     job->loop = loop;
     job->is_dropped = false;
+    job->submitted_us = clock_monotonic_us();
     job->next = NULL;
     uv_mutex_lock(&store->mutex);
     if (atomic_load(&store->is_stopping))
@@ -260,6 +275,22 @@ int store_submit(struct store *store, struct loop *loop, struct store_job *job)
     }
     uv_mutex_unlock(&store->mutex);
     return err;
+}
+
+void store_stats(const struct store *store, struct stats_sum *into)
+{
+    for (unsigned i = 0; i < store->worker_count; i++)
+        stats_merge(into, &store->workers[i].stats);
+}
+
+unsigned store_jobs_waiting(struct store *store)
+{
+    unsigned count;
+
+    uv_mutex_lock(&store->mutex);
+    count = store->live.count + store->others.count;
+    uv_mutex_unlock(&store->mutex);
+    return count;
 }
 
 int store_conn_open(struct store *store, struct store_conn **out)

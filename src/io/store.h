@@ -10,6 +10,7 @@
 #define HEATCAST_IO_STORE_H
 
 #include "base/limits.h"
+#include "base/stats.h"
 #include "heat/candle.h"
 #include "io/loop.h"
 
@@ -41,6 +42,7 @@ struct store_job {
     void (*done)(struct store_job *job);
     bool is_live;    /* the live stream waits for it: goes before others, in a queue of its own */
     bool is_dropped; /* the store is closing: `work` was not run */
+    int64_t submitted_us;
     struct loop *loop;
     struct task task;
     struct store_job *next;
@@ -51,6 +53,11 @@ struct store_job {
  * up the stream. ERR_FULL beyond LIMIT_STORE_JOBS waiting in its queue, ERR_STOPPED while closing:
  * `done` will not be called then. */
 int store_submit(struct store *store, struct loop *loop, struct store_job *job) MUST_CHECK;
+
+/* Adds what the store's threads counted. Main thread only. */
+void store_stats(const struct store *store, struct stats_sum *into);
+/* How many jobs wait for a free thread. Any thread. */
+unsigned store_jobs_waiting(struct store *store);
 
 /* For command-line tools: a connection used on the calling thread, closed before the store. */
 int store_conn_open(struct store *store, struct store_conn **conn) MUST_CHECK;
