@@ -5,29 +5,30 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/exposition.h"
 #include "rest_history.h"
+#include "rest_metrics.h"
 #include "rest_params.h"
-
-/* messages_sent_1m: totals of the last minute, one a second. */
-enum { MINUTE = 61 };
 
 struct rest {
     struct engine *engine;
     struct server *server;
     struct rest_history *history;
-    struct loop *loop;
-    uv_timer_t second;
-    int64_t sent[MINUTE]; /* ring of totals; sent[now % MINUTE] is the newest */
-    uint64_t seconds;
+    struct rest_metrics *metrics;
     int64_t started_us;
 };
 
-static void answer_json(struct site_request *request, struct buf *body)
+static void answer(struct site_request *request, const char *content_type, struct buf *body)
 {
     request->response = (struct site_response){
-        .status = 200, .content_type = "application/json", .body = blob_take(body)};
+        .status = 200, .content_type = content_type, .body = blob_take(body)};
     site_finish(&request->response, request->accepts_gzip);
     site_answer(request);
+}
+
+static void answer_json(struct site_request *request, struct buf *body)
+{
+    answer(request, "application/json", body);
 }
 
 static void add_field_time(struct buf *out, const char *name, int64_t time_ms)
@@ -123,79 +124,49 @@ static void answer_symbols(struct rest *rest, struct site_request *request)
 
 /* --- counters --- */
 
-static int64_t sent_last_minute(const struct rest *rest)
-{
-    uint64_t oldest = rest->seconds >= MINUTE - 1 ? rest->seconds - (MINUTE - 1) : 0;
-
-    return server_stat(rest->server, STAT_messages_sent) - rest->sent[oldest % MINUTE];
-}
-
-static void on_second(uv_timer_t *timer)
-{
-    struct rest *rest = container_of(timer, struct rest, second);
-
-    rest->sent[++rest->seconds % MINUTE] = server_stat(rest->server, STAT_messages_sent);
-}
-
-struct stats_request {
+/* Waits for the shards to say who is subscribed. */
+struct count_request {
     struct rest *rest;
     struct site_request *request;
 };
 
+static void count_subscribers(struct rest *rest, struct site_request *request,
+                              void (*done)(void *context, const uint32_t *counts, size_t count))
+{
+    struct count_request *asked = mem_alloc(sizeof(*asked));
+
+    *asked = (struct count_request){rest, request};
+    server_count_subscribers(rest->server, done, asked);
+}
+
 static void done_stats(void *context, const uint32_t *counts, size_t count)
 {
-    struct stats_request *asked = context;
-    struct rest *rest = asked->rest;
+    struct count_request *asked = context;
     struct buf out = {0};
-    bool is_first = true;
 
-    buf_printf(
-        &out,
-        "{\"active_connections\":%lld,\"messages_sent_1m\":%lld,\"subscriptions_by_symbol\":{",
-        (long long)server_stat(rest->server, STAT_websockets), (long long)sent_last_minute(rest));
-    for (size_t i = 0; i < count; i++) {
-        if (!counts[i]) continue;
-        buf_printf(&out, "%s\"%s\":%u", is_first ? "" : ",", engine_symbol(rest->engine, i)->name,
-                   counts[i]);
-        is_first = false;
-    }
-    buf_add_char(&out, '}');
-    for (unsigned i = 0; i < STAT_COUNT; i++)
-        buf_printf(&out, ",\"%s\":%lld", stats_rows[i].field,
-                   (long long)server_stat(rest->server, (enum counter)i));
-    buf_add_char(&out, '}');
+    rest_metrics_write_json(asked->rest->metrics, counts, count, &out);
     answer_json(asked->request, &out);
     free(asked);
 }
 
 static void answer_stats(struct rest *rest, struct site_request *request)
 {
-    struct stats_request *asked = mem_alloc(sizeof(*asked));
-
-    *asked = (struct stats_request){rest, request};
-    server_count_subscribers(rest->server, done_stats, asked);
+    count_subscribers(rest, request, done_stats);
 }
 
-/* Prometheus text exposition format 0.0.4. */
-static void answer_metrics(struct rest *rest, struct site_request *request)
+static void done_metrics(void *context, const uint32_t *counts, size_t count)
 {
+    struct count_request *asked = context;
     struct buf out = {0};
 
-    for (unsigned i = 0; i < STAT_COUNT; i++) {
-        const struct stats_row *row = &stats_rows[i];
-        const char *suffix = row->is_gauge ? "" : "_total";
+    rest_metrics_write_text(asked->rest->metrics, counts, count, &out);
+    answer(asked->request, EXPOSITION_TYPE, &out);
+    free(asked);
+}
 
-        if (!i || strcmp(row->family, stats_rows[i - 1].family) != 0)
-            buf_printf(&out, "# HELP heatcast_%s%s %s\n# TYPE heatcast_%s%s %s\n", row->family,
-                       suffix, row->help, row->family, suffix, row->is_gauge ? "gauge" : "counter");
-        buf_printf(&out, "heatcast_%s%s%s%s%s %lld\n", row->family, suffix, *row->labels ? "{" : "",
-                   row->labels, *row->labels ? "}" : "",
-                   (long long)server_stat(rest->server, (enum counter)i));
-    }
-    request->response = (struct site_response){
-        .status = 200, .content_type = "text/plain; version=0.0.4", .body = blob_take(&out)};
-    site_finish(&request->response, request->accepts_gzip);
-    site_answer(request);
+static void answer_metrics(struct rest *rest, struct site_request *request)
+{
+    count_subscribers(rest, request, done_metrics);
 }
 
 /* --- data --- */
@@ -279,7 +250,7 @@ struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *st
     struct rest *rest = mem_zalloc(sizeof(*rest));
 
     rest->engine = engine;
-    rest->loop = loop;
+    rest->metrics = rest_metrics_new(engine, loop, store);
     rest->history = rest_history_new(engine, loop, store);
     rest->started_us = clock_monotonic_us();
     return rest;
@@ -288,17 +259,17 @@ struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *st
 void rest_start(struct rest *rest, struct server *server)
 {
     rest->server = server;
-    uv_timer_init(&rest->loop->uv, &rest->second);
-    uv_timer_start(&rest->second, on_second, 1000, 1000);
+    rest_metrics_start(rest->metrics, server);
 }
 
 void rest_stop(struct rest *rest)
 {
-    uv_close((uv_handle_t *)&rest->second, NULL);
+    rest_metrics_stop(rest->metrics);
 }
 
 void rest_free(struct rest *rest)
 {
     rest_history_free(rest->history);
+    rest_metrics_free(rest->metrics);
     free(rest);
 }
