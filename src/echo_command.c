@@ -42,9 +42,9 @@ static void watch_signal(struct app *app, uv_signal_t *handle, int number)
 }
 
 /* There are no topics, so nobody can be interested in one. */
-static void on_interest(void *context, uint32_t topic_id, bool has_subscribers, bool wants_deflate)
+static void on_interest(void *context, uint32_t topic_id, bool has_subscribers)
 {
-    (void)context, (void)topic_id, (void)has_subscribers, (void)wants_deflate;
+    (void)context, (void)topic_id, (void)has_subscribers;
 }
 
 static void on_request(void *context, struct site_request *request)

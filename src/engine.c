@@ -11,8 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "feed/replay.h"
+#include "heat/edition.h"
 #include "heat/price_bin.h"
-#include "wire/deflate.h"
 
 /* A symbol that lost its last subscriber is kept up to date for a while: people reload pages. */
 #define IDLE_MS 60000
@@ -39,7 +39,7 @@ struct live {
     struct snapshot snapshot;   /* reused memory */
     struct refresh *refresh;    /* the job under way; NULL for none */
     bool refresh_again;         /* somebody asked meanwhile */
-    bool has_subscribers, wants_deflate;
+    bool has_subscribers;
     bool is_forgotten; /* the shards do not hold `latest` any more */
     int64_t idle_since_ms;
     struct site_request **waiters; /* owned array: who waits for the newest snapshot */
@@ -77,7 +77,7 @@ struct engine {
     bool is_stopping;
     struct replay replay;
     int64_t history_ms;
-    struct deflater deflater;
+    uint64_t epoch; /* the last one begun, of any symbol */
     uv_timer_t tick;
     size_t refresh_count;        /* jobs under way */
     size_t sweep_at, sweep_left; /* the symbol a tick looks at next, and how many are left */
@@ -134,34 +134,41 @@ static uint64_t hash_of(const struct snapshot *snapshot)
                                 (uint64_t)snapshot->current_price_e8);
 }
 
-static struct blob *message_of(const struct live *live)
+static bool difference_pays(const void *content, uint64_t since_seq)
 {
-    struct buf text = {0};
-    char epoch[14];
-
-    epoch_format(live->version.epoch, epoch);
-    buf_printf(&text, "{\"type\":\"snapshot\",\"symbol\":\"%s\",\"timestamp\":\"",
-               live->symbol.name);
-    buf_add_time(&text, live->snapshot.time_ms);
-    buf_printf(&text,
-               "\",\"seq\":%llu,\"epoch\":\"%s\",\"data\":", (unsigned long long)live->version.seq,
-               epoch);
-    snapshot_write_data(&text, &live->snapshot);
-    buf_add_char(&text, '}');
-    return blob_take(&text);
+    return edition_has_difference(content, since_seq);
 }
+
+static void write_message(const void *content, const struct encoding_key *key, struct buf *out)
+{
+    edition_write(out, content, key->format == FORMAT_COLUMNS ? EDITION_COLUMNS : EDITION_LEVELS,
+                  key->since_seq, key->not_resumed);
+}
+
+static void free_edition(void *content)
+{
+    edition_free(content);
+}
+
+static const struct content_ops edition_ops = {difference_pays, write_message, free_edition};
 
 static void publish(struct live *live)
 {
     struct engine *engine = live->engine;
+    struct edition *edition;
+    char epoch[14];
 
     live->version.seq++;
     live->snapshot.positions_created = live->created;
     live->snapshot.positions_consumed = live->consumed;
     live->created = live->consumed = 0;
+    epoch_format(live->version.epoch, epoch);
+    edition = edition_new(live->symbol.name, epoch, live->version.seq, &live->snapshot,
+                          live->latest ? live->latest->content : NULL,
+                          (uint64_t)engine->config->ws_resume_versions);
     publication_unref(live->latest);
-    live->latest = publication_new(live->symbol.id, live->version, message_of(live),
-                                   live->wants_deflate ? &engine->deflater : NULL);
+    live->latest =
+        publication_new(live->symbol.id, live->version, edition->oldest_seq, &edition_ops, edition);
     live->is_forgotten = false;
     server_publish(engine->server, publication_ref(live->latest));
 }
@@ -183,12 +190,19 @@ static void publish_if_changed(struct live *live)
     }
 }
 
+static struct blob *text_of(struct publication *pub)
+{
+    const struct encoding_key key = {.packing = PACK_TEXT};
+    struct encoding_cost cost = {0};
+
+    return blob_ref(publication_encode(pub, &key, NULL, &cost)->blob);
+}
+
 static void answer_latest(const struct live *live, struct site_request *request)
 {
     if (live->latest) {
-        request->response = (struct site_response){.status = 200,
-                                                   .content_type = "application/json",
-                                                   .body = blob_ref(live->latest->json)};
+        request->response = (struct site_response){
+            .status = 200, .content_type = "application/json", .body = text_of(live->latest)};
         site_finish(&request->response, request->accepts_gzip);
     } else if (live->engine->is_stopping)
         site_fail(&request->response, 503, "the server is stopping");
@@ -266,14 +280,16 @@ static void refresh_free(struct refresh *r)
     free(r);
 }
 
+/* Later runs of the publisher must have greater epochs: the wall clock sees to it, and one that
+ * begins within the same millisecond is one more. No two symbols share one, so that an epoch and a
+ * seq name one version of one symbol. */
 static void begin_epoch(struct live *live)
 {
-    /* Later runs of the publisher must have greater epochs: the wall clock sees to it, and a lap
-     * that begins within the same millisecond is one more. */
-    uint64_t epoch = (uint64_t)clock_wall_ms();
+    struct engine *engine = live->engine;
+    uint64_t now = (uint64_t)clock_wall_ms();
 
-    live->version.epoch = epoch > live->version.epoch ? epoch : live->version.epoch + 1;
-    live->version.seq = 0;
+    engine->epoch = now > engine->epoch ? now : engine->epoch + 1;
+    live->version = (struct version){.epoch = engine->epoch};
 }
 
 static void take_build(struct live *live, struct refresh *r)
@@ -422,13 +438,12 @@ static struct live *find_live(const struct engine *engine, struct str name)
     return NULL;
 }
 
-void engine_on_interest(void *context, uint32_t topic_id, bool has_subscribers, bool wants_deflate)
+void engine_on_interest(void *context, uint32_t topic_id, bool has_subscribers)
 {
     struct engine *engine = context;
     struct live *live = &engine->lives[topic_id];
 
     live->has_subscribers = has_subscribers;
-    live->wants_deflate = wants_deflate;
     if (!has_subscribers)
         live->idle_since_ms = now_ms(engine);
     else if (!live->latest || live->is_forgotten)
@@ -551,7 +566,6 @@ int engine_new(const struct config *config, struct loop *loop, struct store *sto
                               .store = store,
                               .count = symbol_count,
                               .is_simulated = is_simulated};
-    deflater_init(&engine->deflater, 6, DEFLATE_WINDOW_BITS_MAX);
     engine->lives = mem_zalloc(symbol_count * sizeof(*engine->lives));
     err = span_parse(str_of(config->history), &engine->history_ms); /* config_load looked at it */
     if (!err) err = set_replay(engine, message, message_size);
@@ -593,7 +607,6 @@ void engine_free(struct engine *engine)
         snapshot_deinit(&live->snapshot);
         publication_unref(live->latest);
     }
-    deflater_deinit(&engine->deflater);
     free(engine->lives);
     free(engine);
 }

@@ -51,7 +51,7 @@ int64_t engine_visible_oi_ms(const struct engine *engine, const struct symbol *s
 /* The stored data has grown: this is the symbol's newest candle now. */
 void engine_on_candle(void *engine, const char *symbol, const struct candle *newest);
 /* server_ops.on_interest */
-void engine_on_interest(void *engine, uint32_t topic_id, bool has_subscribers, bool wants_deflate);
+void engine_on_interest(void *engine, uint32_t topic_id, bool has_subscribers);
 
 /* Answers a request for the newest snapshot message, bringing it up to date first if nobody listens
  * to the symbol. Takes the request. */

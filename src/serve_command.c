@@ -85,11 +85,11 @@ static void on_request(void *context, struct site_request *request)
     rest_on_request(app->rest, request);
 }
 
-static void on_interest(void *context, uint32_t topic_id, bool has_subscribers, bool wants_deflate)
+static void on_interest(void *context, uint32_t topic_id, bool has_subscribers)
 {
     struct app *app = context;
 
-    engine_on_interest(app->engine, topic_id, has_subscribers, wants_deflate);
+    engine_on_interest(app->engine, topic_id, has_subscribers);
 }
 
 static void announce(const struct app *app)

@@ -20,6 +20,9 @@
 /* Our ping's rhythm, and the silence after which a peer is dead: three pings unanswered. */
 #define LIMIT_PING_MS 20000
 #define LIMIT_DEAD_MS 60000
+/* Each connection's pings are so much earlier or later: those who came at once are not pinged at
+ * once. */
+#define LIMIT_PING_JITTER_MS 2000
 /* Retry-After of 429 and 503. */
 #define LIMIT_RETRY_AFTER_S 5
 /* Symbols that an error lists before it only says how many more there are. */
@@ -31,6 +34,9 @@
 /* Messages a client may send: a bucket of BURST refilled at RATE per second. */
 #define LIMIT_MESSAGES_PER_SECOND 20
 #define LIMIT_MESSAGES_BURST      40
+
+/* Differences that a client is sent before it gets the whole again: every 60th is one. */
+#define LIMIT_DELTAS_IN_A_ROW 59
 
 /* Between two SLOW_CONSUMER warnings to one client. */
 #define LIMIT_SLOW_WARNING_MS 10000
@@ -52,6 +58,10 @@
 #define LIMIT_UNREAD_BYTES_PER_ADDRESS (INT64_C(256) << 20)
 #define LIMIT_UNREAD_BYTES_SMALL       (256 << 10)
 #define LIMIT_ANSWER_BYTES_PER_SECOND  (64 << 10)
+
+/* What POST /publish takes: levels, and bytes of body (their JSON in its longest form). */
+#define LIMIT_PUBLISH_LEVELS 20000
+#define LIMIT_PUBLISH_BYTES  2097152
 
 /* File descriptors that are not for connections: the database, pipes, what libraries open. */
 #define LIMIT_FILES_RESERVED 48

@@ -33,17 +33,32 @@ OPTION(ws_enabled, BOOL, "ws-enabled", "WS_ENABLED", "true", 0, 1, CMD_SERVE, "B
        "offer /ws/heatmap; false answers it 404")
 OPTION(ws_update_interval, REAL, "ws-update-interval", "WS_UPDATE_INTERVAL", "5", 0.05, 3600,
        CMD_SERVE, "SECONDS", "how often live heatmaps are brought up to date")
-OPTION(ws_max_connections, INT, "ws-max-connections", "WS_MAX_CONNECTIONS", "10000", 1, 10000000,
-       CMD_SERVE, "N", "connections of all kinds; beyond, 503 with Retry-After")
+OPTION(ws_max_connections, INT, "ws-max-connections", "WS_MAX_CONNECTIONS", "0", 0, 10000000,
+       CMD_SERVE, "N",
+       "connections of all kinds; beyond, 503 with Retry-After; 0: what the file limit allows")
+OPTION(ws_max_connections_per_address, INT, "ws-max-connections-per-address",
+       "WS_MAX_CONNECTIONS_PER_ADDRESS", "1000", 0, 10000000, CMD_SERVE, "N",
+       "the same of one address; 0: no limit; 127.0.0.1 and ::1 (proxies) have none")
 OPTION(ws_max_message_bytes, INT, "ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "4096", 128,
        16777216, CMD_SERVE, "BYTES", "longest message a client may send; beyond, close 1009")
 OPTION(echo_max_message_bytes, INT, "ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "16777216", 128,
        16777216, CMD_ECHO, "BYTES", "longest message that comes back; beyond, close 1009")
-OPTION(ws_slow_consumer_timeout, REAL, "ws-slow-consumer-timeout", "WS_SLOW_CONSUMER_TIMEOUT", "60",
-       1, 86400, CMD_SERVE, "SECONDS",
-       "a client that takes nothing of what waits for it this long is cut off")
+OPTION(ws_slow_consumer_disconnect, REAL, "ws-slow-consumer-disconnect",
+       "WS_SLOW_CONSUMER_DISCONNECT", "60", 1, 86400, CMD_SERVE, "SECONDS",
+       "a client that takes nothing of what waits for it this long is closed with 1013")
+OPTION(
+    ws_slow_consumer_timeout, REAL, "ws-slow-consumer-timeout", "WS_SLOW_CONSUMER_TIMEOUT", "1", 0,
+    86400, CMD_SERVE, "SECONDS",
+    "accepted for compatibility: nobody waits for a slow client, so there is nothing to time out")
 OPTION(ws_max_queue_size, INT, "ws-max-queue-size", "WS_MAX_QUEUE_SIZE", "1", 1, 1000000, CMD_SERVE,
        "N", "accepted for compatibility: a client's queue holds the newest of each symbol, depth 1")
+OPTION(ws_resume_versions, INT, "ws-resume-versions", "WS_RESUME_VERSIONS", "300", 0, 100000,
+       CMD_SERVE, "N",
+       "versions of a symbol that a returning client may have missed and be told of")
+OPTION(publish_token, TEXT, "publish-token", "HEATCAST_PUBLISH_TOKEN", "", 0, 0, CMD_SERVE, "TEXT",
+       "who knows it may POST /publish/SYMBOL; empty: there is no such door")
+OPTION(publish_symbols, TEXT, "publish-symbols", "HEATCAST_PUBLISH_SYMBOLS", "", 0, 0, CMD_SERVE,
+       "SYMBOL,…", "symbols that are only published, beside those of the database")
 OPTION(redis_enabled, BOOL, "redis-enabled", "REDIS_ENABLED", "false", 0, 1, CMD_SERVE, "BOOL",
        "reserved for several servers; true is refused by this version")
 OPTION(redis_url, TEXT, "redis-url", "REDIS_URL", "redis://localhost:6379/0", 0, 0, CMD_SERVE,

@@ -6,23 +6,18 @@
 #include "base/clock.h"
 #include "serve/shard.h"
 
-/* A subscription knows its client; the hub, which moves only subscriptions, need not. */
-struct client_subscription {
-    struct subscription sub;
-    struct conn *conn;
-};
-
-void client_on_mark(struct subscription *sub)
+void client_init(struct conn *c, struct subscription *sub)
 {
-    struct conn *c = container_of(sub, struct client_subscription, sub)->conn;
+    sub->outbox = &c->outbox;
+    list_init(&sub->in_outbox);
+    list_init(&sub->in_class);
+}
 
-    /* Two versions that meet before the loop comes round to writing are nobody's slowness; with
-     * bytes that the socket refuses, it is the client's. */
-    if (outbox_mark(&c->outbox, sub) && c->writing) {
-        stats_add(&c->shard->stats, STAT_snapshots_dropped, 1);
-        c->dropped++;
-        conn_set_slow(c, true);
-    }
+void client_on_mark(struct subscription *sub, bool is_newer)
+{
+    struct conn *c = container_of(sub->outbox, struct conn, outbox);
+
+    if (outbox_mark(sub, is_newer)) conn_note_dropped(c);
     shard_flush_soon(c->shard, c);
 }
 
@@ -33,10 +28,11 @@ static void send_error(struct conn *c, struct buf *error)
 }
 
 /* The client's subscription to `topic`; with `topic` NULL, a free one. */
-static struct subscription *find(const struct conn *c, const struct topic *topic)
+static struct subscription *find(struct conn *c, const struct topic *topic)
 {
-    for (size_t i = 0; i < c->subscription_count; i++)
-        if (c->subscriptions[i]->topic == topic) return c->subscriptions[i];
+    if (c->first.topic == topic) return &c->first;
+    for (size_t i = 0; i < c->other_count; i++)
+        if (c->others[i]->topic == topic) return c->others[i];
     return NULL;
 }
 
@@ -44,26 +40,32 @@ static struct subscription *find(const struct conn *c, const struct topic *topic
 static struct subscription *find_or_add(struct conn *c, const struct topic *topic)
 {
     struct subscription *sub = find(c, topic);
-    struct client_subscription *added;
 
     if (!sub) sub = find(c, NULL);
-    if (sub || c->subscription_count == LIMIT_SUBSCRIPTIONS_PER_CLIENT) return sub;
-    added = mem_zalloc(sizeof(*added));
-    added->conn = c;
-    list_init(&added->sub.in_outbox);
-    c->subscriptions = mem_realloc(c->subscriptions, (c->subscription_count + 1u) * sizeof(added));
-    c->subscriptions[c->subscription_count++] = &added->sub;
-    return &added->sub;
+    if (sub || c->other_count == LIMIT_SUBSCRIPTIONS_PER_CLIENT - 1) return sub;
+    sub = mem_zalloc(sizeof(*sub));
+    client_init(c, sub);
+    c->others = mem_realloc(c->others, (c->other_count + 1u) * sizeof(struct subscription *));
+    c->others[c->other_count++] = sub;
+    return sub;
 }
 
-static bool subscribe(struct conn *c, struct topic *topic, uint8_t interval)
+static void count_resume(struct shard *shard, enum resume resume)
+{
+    if (resume == RESUME_UP_TO_DATE) stats_add(&shard->stats, STAT_resumes_current, 1);
+    if (resume == RESUME_POSSIBLE) stats_add(&shard->stats, STAT_resumes_delta, 1);
+    if (resume == RESUME_IMPOSSIBLE) stats_add(&shard->stats, STAT_resumes_snapshot, 1);
+}
+
+bool client_subscribe(struct conn *c, struct topic *topic, const struct wish *wish,
+                      struct version has)
 {
     struct subscription *sub = find_or_add(c, topic);
     struct shard *shard = c->shard;
 
     if (!sub) return false;
     if (!sub->topic) stats_add(&shard->stats, STAT_subscriptions, 1);
-    hub_subscribe(&shard->hub, sub, topic, interval, c->uses_deflate, shard_now_ms(shard));
+    count_resume(shard, hub_subscribe(&shard->hub, sub, topic, wish, has, shard_now_ms(shard)));
     return true;
 }
 
@@ -78,7 +80,7 @@ static void leave(struct conn *c, struct subscription *sub)
 void client_enter(struct conn *c)
 {
     struct restless *restless = &c->shard->env->restless;
-    uint32_t short_lives = restless_count(restless, c->address, shard_now_ms(c->shard));
+    uint32_t short_lives = restless_count(restless, &c->address, shard_now_ms(c->shard));
     struct buf text = {0};
 
     if (short_lives < LIMIT_SHORT_LIVES) return;
@@ -90,15 +92,16 @@ static void note_short_life(struct conn *c)
 {
     int64_t now_ms = shard_now_ms(c->shard);
 
-    if (now_ms - c->since_ms >= LIMIT_SHORT_LIFE_MS || !*c->address) return;
-    restless_note(&c->shard->env->restless, c->address, now_ms);
+    if (now_ms - c->since_ms >= LIMIT_SHORT_LIFE_MS) return;
+    restless_note(&c->shard->env->restless, &c->address, now_ms);
 }
 
 void client_leave(struct conn *c, bool was_cut)
 {
     if (was_cut) note_short_life(c);
-    for (size_t i = 0; i < c->subscription_count; i++)
-        leave(c, c->subscriptions[i]);
+    leave(c, &c->first);
+    for (size_t i = 0; i < c->other_count; i++)
+        leave(c, c->others[i]);
 }
 
 /* "Unknown symbol 'X'. Valid symbols: A, B" */
@@ -129,11 +132,13 @@ static void send_full(struct conn *c)
     buf_deinit(&text);
 }
 
-/* A client's interval as a class: without a wish, the server's own rhythm, which is every version.
- */
-static uint8_t interval_of(const struct request *request)
+/* Without a wish, the server's own rhythm, which is every version. */
+static struct wish wish_of(const struct conn *c, const struct request *request)
 {
-    return request->has_interval ? request->interval : 0;
+    return (struct wish){.interval = request->has_interval ? request->interval : 0,
+                         .format = request->format,
+                         .packing = c->uses_deflate ? PACK_DEFLATED : PACK_FRAME,
+                         .wants_delta = request->wants_delta};
 }
 
 static double interval_told(const struct conn *c, const struct request *request)
@@ -150,6 +155,7 @@ static void note_unknown(struct buf *unknown, const json_t *name)
 static void handle_symbols(struct conn *c, const struct request *request)
 {
     const char *done[LIMIT_SYMBOLS_PER_MESSAGE];
+    struct wish wish = wish_of(c, request);
     struct buf unknown = {0}, ack = {0};
     size_t done_count = 0;
     bool is_full = false;
@@ -165,7 +171,7 @@ static void handle_symbols(struct conn *c, const struct request *request)
         } else if (!topic) {
             note_unknown(&unknown, name);
             continue;
-        } else if (!subscribe(c, topic, interval_of(request))) {
+        } else if (!client_subscribe(c, topic, &wish, protocol_version_had(request, topic->name))) {
             is_full = true;
             continue;
         }
@@ -186,11 +192,11 @@ static bool take_token(struct conn *c)
 {
     int64_t now_ms = shard_now_ms(c->shard);
 
-    c->message_tokens += (double)(now_ms - c->tokens_ms) * LIMIT_MESSAGES_PER_SECOND / 1000;
-    c->message_tokens = MIN(c->message_tokens, LIMIT_MESSAGES_BURST);
-    c->tokens_ms = now_ms;
-    if (c->message_tokens < 1) return false;
-    c->message_tokens -= 1;
+    c->ws.message_tokens += (double)(now_ms - c->ws.tokens_ms) * LIMIT_MESSAGES_PER_SECOND / 1000;
+    c->ws.message_tokens = MIN(c->ws.message_tokens, LIMIT_MESSAGES_BURST);
+    c->ws.tokens_ms = now_ms;
+    if (c->ws.message_tokens < 1) return false;
+    c->ws.message_tokens -= 1;
     return true;
 }
 

@@ -1,23 +1,23 @@
 #include "serve/conn.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "serve/client.h"
 #include "serve/echo.h"
 #include "serve/shard.h"
 
-/* Unsent bytes stay with us, where a newer snapshot replaces them: the kernel takes no more than
- * this beyond what is on its way. */
-#define NOTSENT_LOWAT_BYTES 65536
-
 static const uint8_t allowed_moves[CONN_STATES] = {
-    [CONN_HTTP] = BIT(CONN_OPEN) | BIT(CONN_CLOSING) | BIT(CONN_CLOSED),
+    [CONN_HTTP] = BIT(CONN_OPEN) | BIT(CONN_EVENTS) | BIT(CONN_CLOSING) | BIT(CONN_CLOSED),
     [CONN_OPEN] = BIT(CONN_CLOSING) | BIT(CONN_CLOSED),
+    [CONN_EVENTS] = BIT(CONN_CLOSING) | BIT(CONN_CLOSED),
     [CONN_CLOSING] = BIT(CONN_CLOSED),
 };
 
@@ -26,7 +26,14 @@ static void count(const struct conn *c, enum counter stat, int64_t by)
     stats_add(&c->shard->stats, stat, by);
 }
 
-void conn_set_slow(struct conn *c, bool is_slow)
+static void set_interest(struct conn *c, unsigned events)
+{
+    if (c->interest == events) return;
+    c->interest = (uint8_t)events;
+    poller_change(&c->shard->poller, c->fd, events, c);
+}
+
+static void set_slow(struct conn *c, bool is_slow)
 {
     if (c->is_slow == is_slow) return;
     c->is_slow = is_slow;
@@ -35,28 +42,54 @@ void conn_set_slow(struct conn *c, bool is_slow)
 
 static void move(struct conn *c, enum conn_state state)
 {
+    static const enum counter doors[] = {[CONN_HTTP] = STAT_http_connections,
+                                         [CONN_OPEN] = STAT_websockets,
+                                         [CONN_EVENTS] = STAT_sse_connections};
+
     assert(allowed_moves[c->state] & BIT(state));
-    if (c->state == CONN_OPEN) {
-        client_leave(c, state == CONN_CLOSED);
-        conn_set_slow(c, false);
-        count(c, STAT_websockets, -1);
+    if (state >= CONN_CLOSING && c->state < CONN_CLOSING) {
+        client_leave(c, c->state == CONN_OPEN && state == CONN_CLOSED);
+        set_slow(c, false);
     }
-    if (state == CONN_OPEN) count(c, STAT_websockets, 1);
+    if (c->state < CONN_CLOSING) count(c, doors[c->state], -1);
+    if (state < CONN_CLOSING) count(c, doors[state], 1);
     c->state = (uint8_t)state;
     c->since_ms = shard_now_ms(c->shard);
     list_remove(&c->in_state);
     if (state != CONN_CLOSED) list_append(&c->shard->conns[state], &c->in_state);
 }
 
+/* --- memory --- */
+
+static void forget_unread(struct conn *c)
+{
+    if (c->is_ws || !c->http.unread_size) return;
+    unread_give(&c->shard->env->unread, &c->address, c->http.unread_size);
+    c->http.unread_size = 0;
+}
+
+int conn_owe(struct conn *c, size_t answer_size)
+{
+    int status = unread_take(&c->shard->env->unread, &c->address, answer_size);
+
+    if (status) return status;
+    c->http.unread_size = answer_size;
+    c->http.answered_ms = shard_now_ms(c->shard);
+    return 0;
+}
+
 void conn_unref(struct conn *c)
 {
     if (--c->refs) return;
-    ws_deinit(&c->ws);
-    buf_deinit(&c->head);
+    if (c->is_ws) {
+        ws_deinit(&c->ws.ws);
+        buf_deinit(&c->ws.held);
+    } else
+        buf_deinit(&c->http.head);
     outbox_deinit(&c->outbox);
-    for (size_t i = 0; i < c->subscription_count; i++)
-        free(c->subscriptions[i]);
-    free(c->subscriptions);
+    for (size_t i = 0; i < c->other_count; i++)
+        free(c->others[i]);
+    free(c->others);
     free(c);
 }
 
@@ -65,45 +98,37 @@ static void give_place_back(struct conn *c)
     if (!c->has_place) return;
     c->has_place = false;
     atomic_fetch_sub_explicit(&c->shard->env->connection_count, 1, memory_order_relaxed);
+    crowd_leave(&c->shard->env->crowd, &c->address);
 }
 
-int conn_owe(struct conn *c, size_t answer_size)
+/* Nothing of it is pending but its memory, which this batch of events may still name. */
+static void let_go_of_writing(struct conn *c)
 {
-    int status = unread_take(&c->shard->env->unread, c->address, answer_size);
-
-    if (status) return status;
-    c->unread_size = answer_size;
-    c->answered_ms = shard_now_ms(c->shard);
-    return 0;
+    if (!c->writing.blob) return;
+    count(c, STAT_queue_bytes, -(int64_t)(c->writing.blob->size - c->written));
+    blob_unref(c->writing.blob);
+    c->writing.blob = NULL;
 }
 
-static void forget_unread(struct conn *c)
+/* `code` is what ends it, if it is a WebSocket whose end nobody has told yet. */
+static void end(struct conn *c, unsigned code)
 {
-    if (c->unread_size) unread_give(&c->shard->env->unread, c->address, c->unread_size);
-    c->unread_size = 0;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-    struct conn *c = container_of(handle, struct conn, tcp);
-
-    blob_unref(c->writing);
-    c->writing = NULL;
-    conn_unref(c);
+    if (c->state == CONN_CLOSED) return;
+    if (c->state == CONN_OPEN) count(c, stats_close_code(code), 1);
+    move(c, CONN_CLOSED);
+    count(c, STAT_connections, -1);
+    give_place_back(c);
+    forget_unread(c);
+    let_go_of_writing(c);
+    if (c->is_refused)
+        atomic_fetch_sub_explicit(&c->shard->env->refused_count, 1, memory_order_relaxed);
+    close(c->fd);
+    shard_bury(c->shard, c);
 }
 
 void conn_destroy(struct conn *c)
 {
-    if (c->state == CONN_CLOSED) return;
-    move(c, CONN_CLOSED);
-    list_remove(&c->in_flush);
-    list_remove(&c->in_blocked);
-    count(c, STAT_connections, -1);
-    give_place_back(c);
-    forget_unread(c);
-    if (c->is_refused)
-        atomic_fetch_sub_explicit(&c->shard->env->refused_count, 1, memory_order_relaxed);
-    uv_close((uv_handle_t *)&c->tcp, on_closed);
+    end(c, WS_CLOSE_ABNORMAL);
 }
 
 /* --- writing --- */
@@ -113,14 +138,13 @@ static void resume(struct conn *c);
 /* Everything queued is written: what comes next depends on why. */
 static void on_drained(struct conn *c)
 {
-    conn_set_slow(c, false);
+    set_slow(c, false);
+    if (c->is_paused) resume(c);
     if (c->state == CONN_CLOSING && !c->is_shut_down) {
         c->is_shut_down = true;
-        if (c->is_peer_done || uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, NULL))
-            conn_destroy(c);
+        if (c->is_peer_done || shutdown(c->fd, SHUT_WR)) conn_destroy(c);
         return;
     }
-    if (c->is_paused) resume(c);
     if (c->state != CONN_HTTP || !c->is_answering || c->refs > 1) return;
     c->is_answering = false;
     forget_unread(c);
@@ -129,65 +153,89 @@ static void on_drained(struct conn *c)
         return;
     }
     c->since_ms = c->last_received_ms = shard_now_ms(c->shard);
-    conn_receive(c, NULL, 0); /* a pipelined request may be there already */
+    conn_receive_more(c); /* a pipelined request may be there already */
     if (c->is_peer_done && !c->is_answering) conn_close(c, WS_CLOSE_NORMAL, STR(""));
 }
 
-static void count_written(struct conn *c, const struct blob *blob)
+static void count_version(struct conn *c, const struct outgoing *out)
 {
-    count(c, STAT_bytes_sent, (int64_t)blob->size);
+    enum stats_door door = c->state == CONN_EVENTS ? STATS_SSE : c->is_ws ? STATS_WS : STATS_POLL;
+
+    count(c, STAT_snapshots_sent, 1);
+    stats_add_update(&c->shard->stats,
+                     stats_update(door, out->key.since_seq, out->key.format == FORMAT_COLUMNS,
+                                  out->key.packing == PACK_DEFLATED),
+                     (int64_t)out->blob->size);
+}
+
+static void count_written(struct conn *c, const struct outgoing *out)
+{
+    count(c, STAT_bytes_sent, (int64_t)out->blob->size);
+    if (out->is_version) count_version(c, out);
     /* Not control frames, and not the 101 before all frames. */
-    if (c->state != CONN_OPEN || (blob->data[0] & 0x0f) != WS_TEXT) return;
+    if (c->state != CONN_OPEN || (out->blob->data[0] & 0x0f) != WS_TEXT) return;
     count(c, STAT_messages_sent, 1);
-    if (c->writing_snapshot) count(c, STAT_snapshots_sent, 1);
 }
 
-static void on_written(uv_write_t *write, int status)
+/* Returns how many bytes the socket took; -1 when it is broken. */
+static ssize_t send_some(const struct conn *c, const char *bytes, size_t size)
 {
-    struct conn *c = container_of(write, struct conn, write);
+    ssize_t sent = send(c->fd, bytes, size, MSG_NOSIGNAL);
 
-    if (c->state == CONN_CLOSED) return; /* on_closed() lets go of the bytes */
-    list_remove(&c->in_blocked);
-    if (status < 0) {
-        conn_destroy(c);
-        return;
-    }
-    count_written(c, c->writing);
-    blob_unref(c->writing);
-    c->writing = NULL;
-    conn_flush(c);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    return sent;
 }
 
-/* Lets libuv write the rest as the socket takes it. */
-static void write_rest(struct conn *c, struct blob *blob, size_t written)
+/* The rest waits until the socket takes it: a frame that has begun must end. */
+static void keep(struct conn *c, const struct outgoing *out, size_t written)
 {
-    uv_buf_t rest = uv_buf_init(blob->data + written, (unsigned)(blob->size - written));
-
-    c->writing = blob;
+    if (!out->is_owned) blob_ref(out->blob);
+    c->writing = *out;
+    c->written = written;
     c->progress_ms = shard_now_ms(c->shard);
-    list_append(&c->shard->blocked, &c->in_blocked);
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &rest, 1, on_written)) conn_destroy(c);
+    count(c, STAT_queue_bytes, (int64_t)(out->blob->size - written));
+    list_remove(&c->in_turn);
+    list_append(&c->shard->blocked, &c->in_turn);
+    set_interest(c, c->interest | POLL_WRITE);
 }
 
 /* Returns false when the socket takes no more for now, or is gone. */
-static bool write_blob(struct conn *c, struct blob *blob)
+static bool write_out(struct conn *c, const struct outgoing *out)
 {
-    uv_buf_t all = uv_buf_init(blob->data, (unsigned)blob->size);
-    int written = uv_try_write((uv_stream_t *)&c->tcp, &all, 1);
+    ssize_t sent = send_some(c, out->blob->data, out->blob->size);
+    bool is_whole = sent == (ssize_t)out->blob->size;
 
-    if (written == UV_EAGAIN) written = 0;
-    if (written < 0) {
-        blob_unref(blob);
+    if (sent >= 0 && !is_whole) {
+        keep(c, out, (size_t)sent);
+        return false;
+    }
+    if (is_whole) count_written(c, out);
+    if (out->is_owned) blob_unref(out->blob);
+    if (!is_whole) conn_destroy(c);
+    return is_whole;
+}
+
+/* The socket takes bytes again. */
+static void write_more(struct conn *c)
+{
+    struct blob *blob = c->writing.blob;
+    ssize_t sent;
+
+    if (!blob) return;
+    sent = send_some(c, blob->data + c->written, blob->size - c->written);
+    if (sent < 0) {
         conn_destroy(c);
-        return false;
+        return;
     }
-    if ((size_t)written < blob->size) {
-        write_rest(c, blob, (size_t)written);
-        return false;
-    }
-    count_written(c, blob);
-    blob_unref(blob);
-    return true;
+    if (sent) c->progress_ms = shard_now_ms(c->shard);
+    c->written += (size_t)sent;
+    count(c, STAT_queue_bytes, -(int64_t)sent);
+    if (c->written < blob->size) return;
+    count_written(c, &c->writing);
+    let_go_of_writing(c);
+    list_remove(&c->in_turn);
+    set_interest(c, c->interest & ~(unsigned)POLL_WRITE);
+    conn_flush(c);
 }
 
 /* The truth about what was skipped goes out before the next snapshot, once in a while. */
@@ -205,18 +253,27 @@ static void warn_if_slow(struct conn *c)
     conn_send_text(c, &text);
 }
 
+void conn_note_dropped(struct conn *c)
+{
+    /* Two versions that meet before the loop comes round to writing are nobody's slowness; with
+     * bytes that the socket refuses, it is the client's. */
+    if (!c->writing.blob) return;
+    count(c, STAT_snapshots_dropped, 1);
+    c->dropped++;
+    set_slow(c, true);
+}
+
 void conn_flush(struct conn *c)
 {
-    struct subscription *sub;
-    struct blob *blob;
+    struct shard *shard = c->shard;
+    struct deflater *deflater = c->uses_deflate ? shard_deflater(shard) : NULL;
+    struct outgoing out;
 
-    if (c->writing || c->state == CONN_CLOSED) return;
+    if (c->writing.blob || c->state == CONN_CLOSED) return;
     warn_if_slow(c);
     if (c->state == CONN_CLOSED) return;
-    while ((blob = outbox_next(&c->outbox, &sub))) {
-        c->writing_snapshot = sub;
-        if (!write_blob(c, blob)) return;
-    }
+    while (outbox_next(&c->outbox, deflater, &shard->cost, &out))
+        if (!write_out(c, &out)) return;
     on_drained(c);
 }
 
@@ -255,7 +312,7 @@ void conn_close(struct conn *c, unsigned code, struct str reason)
 {
     struct buf frame = {0};
 
-    if (c->state != CONN_HTTP && c->state != CONN_OPEN) return;
+    if (c->state >= CONN_CLOSING) return;
     if (c->state == CONN_OPEN) {
         frame_append_close(&frame, code, reason, NULL);
         /* The lane for replies may be full; a close frame behind 64 unread ones helps nobody. */
@@ -263,9 +320,51 @@ void conn_close(struct conn *c, unsigned code, struct str reason)
             conn_destroy(c);
             return;
         }
+        count(c, stats_close_code(code), 1);
     }
     move(c, CONN_CLOSING);
     shard_flush_soon(c->shard, c);
+}
+
+/* A WebSocket that has taken nothing for too long. What its frame still lacks and a close frame are
+ * left to the kernel, which takes them now that it may hold more: should the client wake up, it
+ * reads why. TCP_USER_TIMEOUT ends that, too. */
+static void part(struct conn *c)
+{
+    int all = INT_MAX;
+    struct buf last = {0};
+
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &all, sizeof(all));
+    buf_add(&last, c->writing.blob->data + c->written, c->writing.blob->size - c->written);
+    frame_append_close(&last, WS_CLOSE_TRY_AGAIN_LATER,
+                       STR("you took nothing of what waited for you"), NULL);
+    (void)send_some(c, last.data, last.size);
+    buf_deinit(&last);
+}
+
+static void cut(struct conn *c)
+{
+    char address[ADDRESS_TEXT_SIZE];
+
+    address_format(&c->address, address);
+    count(c, STAT_slow_closes, 1);
+    log_info("client cut: it takes too little of what waits for it", F_STR("address", address));
+    if (c->state == CONN_OPEN) part(c);
+    end(c, WS_CLOSE_TRY_AGAIN_LATER);
+}
+
+/* So much earlier or later than every LIMIT_PING_MS. Sockets have small numbers in a row: stirred,
+ * they spread evenly. */
+static int64_t ping_jitter_ms(const struct conn *c)
+{
+    uint32_t stirred = (uint32_t)c->fd * UINT32_C(2654435761);
+
+    return (int64_t)((uint64_t)stirred * (2 * LIMIT_PING_JITTER_MS) >> 32) - LIMIT_PING_JITTER_MS;
+}
+
+int64_t conn_ping_ms(const struct conn *c)
+{
+    return LIMIT_PING_MS * (c->pings_unheard + 1) + ping_jitter_ms(c);
 }
 
 static void check_open(struct conn *c, int64_t now_ms)
@@ -275,7 +374,7 @@ static void check_open(struct conn *c, int64_t now_ms)
     if (silent_ms >= LIMIT_DEAD_MS) {
         count(c, STAT_dead_closes, 1);
         conn_close(c, WS_CLOSE_GOING_AWAY, STR("nothing heard for " TEXT_OF(LIMIT_DEAD_MS) " ms"));
-    } else if (silent_ms >= LIMIT_PING_MS * (c->pings_unheard + 1)) {
+    } else if (silent_ms >= conn_ping_ms(c)) {
         c->pings_unheard++;
         reply_frame(c, WS_PING, NULL, 0);
     }
@@ -286,43 +385,29 @@ static void check_http(struct conn *c, int64_t now_ms)
     int64_t age_ms = now_ms - c->since_ms;
 
     if (c->is_answering) return; /* its writes have a deadline of their own */
-    if ((c->head.size || !c->has_asked) && age_ms >= LIMIT_REQUEST_HEAD_MS)
+    if ((c->http.head.size || !c->has_asked) && age_ms >= LIMIT_REQUEST_HEAD_MS)
         site_refuse(c, 408);
     else if (age_ms >= LIMIT_KEEP_ALIVE_MS)
         conn_close(c, WS_CLOSE_NORMAL, STR(""));
 }
 
-/* A long answer over a slow line is no trouble as long as it moves. */
-static void note_progress(struct conn *c, int64_t now_ms)
-{
-    size_t unwritten = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
-
-    if (unwritten == c->unwritten) return;
-    c->unwritten = unwritten;
-    c->progress_ms = now_ms;
-}
-
-/* ... but who draws a large answer by drops keeps its memory for hours. */
+/* A long answer over a slow line is no trouble as long as it moves, but who draws a large one by
+ * drops keeps its memory for hours. */
 static bool answer_is_overdue(const struct conn *c, int64_t now_ms)
 {
-    int64_t allowed_ms = (int64_t)c->unread_size * 1000 / LIMIT_ANSWER_BYTES_PER_SECOND;
+    int64_t allowed_ms;
 
-    return c->unread_size &&
-           now_ms - c->answered_ms >= c->shard->env->slow_consumer_ms + allowed_ms;
+    if (c->is_ws || !c->http.unread_size) return false;
+    allowed_ms = (int64_t)c->http.unread_size * 1000 / LIMIT_ANSWER_BYTES_PER_SECOND;
+    return now_ms - c->http.answered_ms >= c->shard->env->slow_consumer_ms + allowed_ms;
 }
 
 void conn_check_deadlines(struct conn *c, int64_t now_ms)
 {
-    note_progress(c, now_ms);
-    if (c->writing && (now_ms - c->progress_ms >= c->shard->env->slow_consumer_ms ||
-                       answer_is_overdue(c, now_ms))) {
-        count(c, STAT_slow_closes, 1);
-        log_info("client cut: it takes too little of what waits for it",
-                 F_STR("address", c->address));
-        conn_destroy(c);
-        return;
-    }
-    if (c->state == CONN_OPEN)
+    if (c->writing.blob && (now_ms - c->progress_ms >= c->shard->env->slow_consumer_ms ||
+                            answer_is_overdue(c, now_ms)))
+        cut(c);
+    else if (c->state == CONN_OPEN)
         check_open(c, now_ms);
     else if (c->state == CONN_HTTP)
         check_http(c, now_ms);
@@ -357,8 +442,8 @@ static void receive_ws(struct conn *c, uint8_t *bytes, size_t size)
 {
     struct ws_event event;
 
-    ws_feed(&c->ws, bytes, size);
-    while (c->state == CONN_OPEN && ws_next(&c->ws, &event)) {
+    ws_feed(&c->ws.ws, bytes, size);
+    while (c->state == CONN_OPEN && ws_next(&c->ws.ws, &event)) {
         switch (event.type) {
         case WS_EVENT_TEXT:
             receive_message(c, WS_TEXT, event.payload);
@@ -383,131 +468,138 @@ static void receive_ws(struct conn *c, uint8_t *bytes, size_t size)
     }
 }
 
-/* The head was served. What came behind it is the next request's, or already WebSocket frames. */
-static void drop_head(struct conn *c, size_t taken)
+/* How long the request at the beginning of `bytes` is, with the body that a door reads; 0 while it
+ * is not complete, or when it was refused. */
+static size_t request_size(struct conn *c, const struct buf *bytes, struct http_request *request,
+                           struct str *body)
 {
-    struct buf rest = c->head;
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    int head_size = http_parse_head((const uint8_t *)bytes->data, bytes->size, request);
+    int64_t body_size;
 
-    c->head = (struct buf){0};
-    if (c->state == CONN_OPEN && rest.size > taken)
-        receive_ws(c, (uint8_t *)rest.data + taken, rest.size - taken);
-    else if (c->state == CONN_HTTP)
-        buf_add(&c->head, rest.data + taken, rest.size - taken);
-    buf_deinit(&rest);
+    if (head_size < 0) site_refuse(c, -head_size);
+    if (head_size <= 0) return 0;
+    body_size = site_body_size(c, request);
+    if (body_size < 0) site_refuse(c, (int)-body_size);
+    if (body_size < 0) return 0;
+    *body = (struct str){bytes->data + head_size, (size_t)body_size};
+    if (bytes->size - (size_t)head_size >= body->size) return (size_t)head_size + body->size;
+    /* RFC 9110 §10.1.1: who asks is told that its body is welcome, once. */
+    if (!c->is_continued && http_header_has_token(&request->headers, "Expect", "100-continue"))
+        conn_reply(c, blob_new(go_on, sizeof(go_on) - 1));
+    c->is_continued = true;
+    return 0;
 }
 
-/* HTTP: collects a head, serves it, keeps what comes after it for the next. */
-static void receive_http(struct conn *c, const uint8_t *bytes, size_t size)
+/* Serves the request that `bytes` begin with, if it is complete. Returns its size, or 0. */
+static size_t serve_request(struct conn *c, const struct buf *bytes)
 {
     struct http_request request;
-    int taken;
+    struct str body = {0};
+    size_t taken = request_size(c, bytes, &request, &body);
 
-    if (!c->head.size && size) c->since_ms = c->last_received_ms;
-    buf_add(&c->head, bytes, size);
-    if (c->is_answering) {
-        if (c->head.size > HTTP_HEAD_BYTES_MAX) uv_read_stop((uv_stream_t *)&c->tcp);
-        return;
-    }
-    if (!c->head.size) return;
-    taken = http_parse_head((const uint8_t *)c->head.data, c->head.size, &request);
-    if (taken < 0) {
-        site_refuse(c, -taken);
-        return;
-    }
-    if (!taken) return;
+    if (!taken) return 0;
     c->is_answering = c->has_asked = true;
-    /* A body is nothing any of our doors reads: answer, then close instead of looking for its end.
-     */
-    c->close_after = !request.keep_alive || request.content_length > 0;
-    site_serve(c, &request);
-    if (c->state != CONN_CLOSED) drop_head(c, (size_t)taken);
+    c->is_continued = false;
+    /* A body that no door reads: answer, then close instead of looking for its end. */
+    c->close_after = !request.keep_alive || request.content_length > body.size;
+    site_serve(c, &request, body);
+    return taken;
 }
 
-void conn_receive(struct conn *c, uint8_t *bytes, size_t size)
+/* What came behind the request is the next one's, or already WebSocket frames. */
+static void receive_rest(struct conn *c, struct buf *bytes, size_t taken)
 {
-    if (size) {
-        count(c, STAT_bytes_received, (int64_t)size);
-        c->last_received_ms = shard_now_ms(c->shard);
-        c->pings_unheard = 0;
-        if (c->state == CONN_OPEN) { /* keeps the list ordered by who was heard last */
-            list_remove(&c->in_state);
-            list_append(&c->shard->conns[CONN_OPEN], &c->in_state);
-        }
+    if (c->state == CONN_OPEN && bytes->size > taken)
+        receive_ws(c, (uint8_t *)bytes->data + taken, bytes->size - taken);
+    else if (c->state == CONN_HTTP && taken)
+        buf_add(&c->http.head, bytes->data + taken, bytes->size - taken);
+    else if (c->state == CONN_HTTP) {
+        c->http.head = *bytes;
+        *bytes = (struct buf){0};
     }
-    if (c->state == CONN_HTTP)
-        receive_http(c, bytes, size);
-    else if (c->state == CONN_OPEN)
+    buf_deinit(bytes);
+}
+
+void conn_receive_more(struct conn *c)
+{
+    struct buf bytes = c->http.head;
+    size_t taken;
+
+    if (!bytes.size) return;
+    c->http.head = (struct buf){0}; /* the request may turn this into a WebSocket */
+    taken = serve_request(c, &bytes);
+    receive_rest(c, &bytes, taken);
+}
+
+/* HTTP: collects a request, serves it, keeps what comes after it for the next. */
+static void receive_http(struct conn *c, const uint8_t *bytes, size_t size)
+{
+    if (!c->http.head.size) c->since_ms = c->last_received_ms;
+    buf_add(&c->http.head, bytes, size);
+    if (!c->is_answering)
+        conn_receive_more(c);
+    else if (c->http.head.size > HTTP_HEAD_BYTES_MAX)
+        set_interest(c, c->interest & ~(unsigned)POLL_READ);
+}
+
+static void receive(struct conn *c, uint8_t *bytes, size_t size)
+{
+    count(c, STAT_bytes_received, (int64_t)size);
+    c->last_received_ms = shard_now_ms(c->shard);
+    c->pings_unheard = 0;
+    if (c->state == CONN_OPEN) { /* keeps the list ordered by who was heard last */
+        list_remove(&c->in_state);
+        list_append(&c->shard->conns[CONN_OPEN], &c->in_state);
         receive_ws(c, bytes, size);
-    /* CLOSING: what still comes is not looked at */
+    } else if (c->state == CONN_HTTP)
+        receive_http(c, bytes, size);
+    /* EVENTS, CLOSING: what still comes is not looked at */
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void read_some(struct conn *c)
 {
-    struct conn *c = container_of(handle, struct conn, tcp);
+    uint8_t *bytes = c->shard->read_buffer;
+    ssize_t size = recv(c->fd, bytes, sizeof(c->shard->read_buffer), 0);
 
-    (void)suggested;
-    *buf = uv_buf_init((char *)c->shard->read_buffer, sizeof(c->shard->read_buffer));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
-{
-    struct conn *c = container_of(stream, struct conn, tcp);
-
-    if (nread == UV_EOF && c->state == CONN_HTTP && c->is_answering) {
+    if (size > 0)
+        receive(c, bytes, (size_t)size);
+    else if (size == 0 && c->state == CONN_HTTP && c->is_answering) {
         c->is_peer_done = true; /* it said all it had to say and waits for the answers */
-        uv_read_stop(stream);
-        return;
-    }
-    if (nread < 0) {
+        set_interest(c, c->interest & ~(unsigned)POLL_READ);
+    } else if (size == 0 || (errno != EAGAIN && errno != EINTR))
         conn_destroy(c);
-        return;
-    }
-    if (nread) conn_receive(c, (uint8_t *)buf->base, (size_t)nread);
 }
 
 void conn_pause(struct conn *c)
 {
-    uv_read_stop((uv_stream_t *)&c->tcp);
+    set_interest(c, c->interest & ~(unsigned)POLL_READ);
     c->is_paused = true;
-    ws_take_rest(&c->ws, &c->head);
+    ws_take_rest(&c->ws.ws, &c->ws.held);
 }
 
 /* What had come before the pause is looked at first; it may lead to the next one. */
 static void resume(struct conn *c)
 {
-    struct buf rest = c->head;
+    struct buf rest = c->ws.held;
 
-    c->head = (struct buf){0};
+    c->ws.held = (struct buf){0};
     c->is_paused = false;
     receive_ws(c, (uint8_t *)rest.data, rest.size);
     buf_deinit(&rest);
-    if (c->state == CONN_OPEN && !c->is_paused)
-        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    if (c->state == CONN_OPEN && !c->is_paused) set_interest(c, c->interest | POLL_READ);
+}
+
+void conn_ready(struct conn *c, unsigned events)
+{
+    if (c->state != CONN_CLOSED && events & POLL_WRITE) write_more(c);
+    if (c->state != CONN_CLOSED && events & POLL_READ) read_some(c);
+    /* While it is read from, reading tells. */
+    if (c->state != CONN_CLOSED && events & POLL_HANGUP && !(c->interest & POLL_READ))
+        conn_destroy(c);
 }
 
 /* --- beginning --- */
-
-/* Now, since a socket that was reset does not tell any more. */
-static void note_address(struct conn *c)
-{
-    struct sockaddr_storage address;
-    int size = sizeof(address);
-
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &size) ||
-        uv_ip_name((struct sockaddr *)&address, c->address, sizeof(c->address)))
-        c->address[0] = '\0';
-}
-
-static void set_socket_options(struct conn *c)
-{
-    int lowat = NOTSENT_LOWAT_BYTES, dead_ms = LIMIT_DEAD_MS;
-    uv_os_fd_t fd;
-
-    uv_tcp_nodelay(&c->tcp, 1);
-    if (uv_fileno((uv_handle_t *)&c->tcp, &fd)) return;
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
-}
 
 /* Over capacity. A few may linger to read why; a storm's connections are cut at once, since each
  * lingering one holds a file descriptor. */
@@ -523,44 +615,52 @@ static void refuse(struct conn *c)
         conn_destroy(c);
 }
 
-void conn_accept(struct shard *shard)
+/* Takes its place among all, and among those of its address; false where there is none. */
+static bool take_place(struct conn *c)
+{
+    struct shard_env *env = c->shard->env;
+    int64_t others = atomic_fetch_add_explicit(&env->connection_count, 1, memory_order_relaxed);
+
+    if (others >= env->connections_max)
+        count(c, STAT_connections_refused, 1);
+    else if (!crowd_enter(&env->crowd, &c->address, env->connections_per_address))
+        count(c, STAT_connections_refused_address, 1);
+    else
+        return c->has_place = true;
+    /* Who lingers before the door keeps nobody out. */
+    atomic_fetch_sub_explicit(&env->connection_count, 1, memory_order_relaxed);
+    return false;
+}
+
+void conn_accept(struct shard *shard, int fd, const struct address *address)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
-    int64_t others;
 
     c->shard = shard;
+    c->fd = fd;
     c->refs = 1;
+    c->address = *address;
+    c->interest = POLL_READ;
     c->since_ms = c->last_received_ms = shard_now_ms(shard);
     list_init(&c->in_state);
-    list_init(&c->in_flush);
-    list_init(&c->in_blocked);
+    list_init(&c->in_turn);
     outbox_init(&c->outbox);
+    client_init(c, &c->first);
     list_append(&shard->conns[CONN_HTTP], &c->in_state);
     count(c, STAT_connections, 1);
+    count(c, STAT_http_connections, 1);
     count(c, STAT_connections_accepted, 1);
-    others = atomic_fetch_add_explicit(&shard->env->connection_count, 1, memory_order_relaxed);
-    c->has_place = true;
-    uv_tcp_init(&shard->loop.uv, &c->tcp);
-    if (uv_accept((uv_stream_t *)&shard->listener, (uv_stream_t *)&c->tcp) ||
-        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read)) {
+    if (poller_add(&shard->poller, fd, POLL_READ, c))
         conn_destroy(c);
-        return;
-    }
-    set_socket_options(c);
-    note_address(c);
-    if (others >= shard->env->connections_max) {
-        count(c, STAT_connections_refused, 1);
-        give_place_back(c); /* who lingers before the door keeps nobody out */
+    else if (!take_place(c))
         refuse(c);
-    }
 }
 
 void conn_answered(struct conn *c)
 {
     if (c->state != CONN_HTTP) return;
     shard_flush_soon(c->shard, c);
-    if (!c->close_after && !c->is_peer_done)
-        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    if (!c->close_after && !c->is_peer_done) set_interest(c, c->interest | POLL_READ);
 }
 
 void conn_open(struct conn *c, const struct handshake *handshake)
@@ -571,12 +671,20 @@ void conn_open(struct conn *c, const struct handshake *handshake)
 
     handshake_write_accept(&answer, handshake);
     conn_reply(c, blob_take(&answer));
-    ws_init(&c->ws, WS_SERVER, env->message_bytes_max, has_deflate ? &c->shard->inflater : NULL);
+    assert(!c->http.head.data && !c->http.unread_size);
+    c->is_ws = true;
+    c->ws = (struct conn_ws){.message_tokens = LIMIT_MESSAGES_BURST};
+    ws_init(&c->ws.ws, WS_SERVER, env->message_bytes_max, has_deflate ? &c->shard->inflater : NULL);
     c->uses_deflate = has_deflate && handshake->deflate.window_bits == DEFLATE_WINDOW_BITS_MAX;
-    c->message_tokens = LIMIT_MESSAGES_BURST;
-    c->tokens_ms = c->last_received_ms = shard_now_ms(c->shard);
+    c->ws.tokens_ms = c->last_received_ms = shard_now_ms(c->shard);
     c->is_answering = false;
     move(c, CONN_OPEN);
     count(c, STAT_websockets_opened, 1);
     client_enter(c);
+}
+
+void conn_begin_events(struct conn *c)
+{
+    c->is_answering = false;
+    move(c, CONN_EVENTS);
 }

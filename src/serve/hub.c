@@ -82,16 +82,41 @@ static struct topic *find_by_id(const struct hub *hub, uint32_t id)
     return id < hub->id_count ? hub->by_id[id] : NULL;
 }
 
-/* Marks for the newest version and moves to the end of its class: it is due last now. */
-static void mark(struct hub *hub, struct subscription *sub, int64_t now_ms)
+/* Moves to the end of its class: it is due last now. */
+static void note_marked(struct subscription *sub, int64_t now_ms)
 {
     struct topic *topic = sub->topic;
 
     list_remove(&sub->in_class);
-    list_append(&topic->classes[sub->interval], &sub->in_class);
+    list_append(&topic->classes[sub->wish.interval], &sub->in_class);
     sub->marked = topic->latest->version;
     sub->marked_ms = now_ms;
-    hub->on_mark(sub);
+}
+
+/* What a client says it has is believed as far as it can be true. */
+static enum resume judge(struct subscription *sub)
+{
+    const struct publication *latest = sub->topic->latest;
+
+    if (!sub->is_resuming) return RESUME_NONE;
+    sub->is_resuming = false;
+    if (!publication_reaches(latest, sub->sent)) {
+        sub->sent = (struct version){0};
+        sub->not_resumed = true;
+        return RESUME_IMPOSSIBLE;
+    }
+    return version_is_newer(latest->version, sub->sent) ? RESUME_POSSIBLE : RESUME_UP_TO_DATE;
+}
+
+/* Marks for the newest version, unless the client has it already. */
+static enum resume mark(struct hub *hub, struct subscription *sub, int64_t now_ms)
+{
+    bool is_newer = version_is_newer(sub->topic->latest->version, sub->marked);
+    enum resume resume = judge(sub);
+
+    note_marked(sub, now_ms);
+    if (resume != RESUME_UP_TO_DATE) hub->on_mark(sub, is_newer);
+    return resume;
 }
 
 static void leave_class(struct subscription *sub)
@@ -99,10 +124,9 @@ static void leave_class(struct subscription *sub)
     struct topic *topic = sub->topic;
 
     list_remove(&sub->in_class);
-    if (list_is_empty(&topic->classes[sub->interval]))
-        topic->occupied &= ~(UINT64_C(1) << sub->interval);
+    if (list_is_empty(&topic->classes[sub->wish.interval]))
+        topic->occupied &= ~(UINT64_C(1) << sub->wish.interval);
     topic->subscriber_count--;
-    topic->deflate_count -= sub->wants_deflate;
 }
 
 /* Keeps the class ordered by marked_ms: a new member goes behind all who were marked before it.
@@ -110,44 +134,53 @@ static void leave_class(struct subscription *sub)
 static void join_class(struct subscription *sub)
 {
     struct topic *topic = sub->topic;
-    struct list *class = &topic->classes[sub->interval], *before = class;
+    struct list *class = &topic->classes[sub->wish.interval], *before = class;
 
     while (before->prev != class &&
            container_of(before->prev, struct subscription, in_class)->marked_ms > sub->marked_ms)
         before = before->prev;
     list_append(before, &sub->in_class);
-    topic->occupied |= UINT64_C(1) << sub->interval;
+    topic->occupied |= UINT64_C(1) << sub->wish.interval;
     topic->subscriber_count++;
-    topic->deflate_count += sub->wants_deflate;
 }
 
 static void tell_interest(struct hub *hub, struct topic *topic)
 {
-    bool has_subscribers = topic->subscriber_count > 0, has_deflate = topic->deflate_count > 0;
+    bool has_subscribers = topic->subscriber_count > 0;
 
-    if (has_subscribers == topic->told_subscribers && has_deflate == topic->told_deflate) return;
+    if (has_subscribers == topic->told_subscribers) return;
     topic->told_subscribers = has_subscribers;
-    topic->told_deflate = has_deflate;
     hub->on_interest(hub, topic);
 }
 
-void hub_subscribe(struct hub *hub, struct subscription *sub, struct topic *topic, uint8_t interval,
-                   bool wants_deflate, int64_t now_ms)
+/* A subscription's new beginning: who asks again is answered again. */
+static void begin(struct subscription *sub, const struct wish *wish, struct version has)
 {
-    assert(interval < HUB_CLASSES && (!sub->topic || sub->topic == topic));
+    sub->wish = *wish;
+    sub->sent = has;
+    sub->is_resuming = has.epoch != 0;
+    sub->not_resumed = false;
+    sub->delta_count = 0;
+    list_init(&sub->in_class);
+    if (!sub->in_outbox.next) list_init(&sub->in_outbox);
+}
+
+enum resume hub_subscribe(struct hub *hub, struct subscription *sub, struct topic *topic,
+                          const struct wish *wish, struct version has, int64_t now_ms)
+{
+    assert(wish->interval < HUB_CLASSES && (!sub->topic || sub->topic == topic));
     if (sub->topic)
         leave_class(sub);
-    else
-        *sub = (struct subscription){.topic = topic, .marked_ms = INT64_MIN};
-    if (!sub->in_outbox.next) list_init(&sub->in_outbox);
-    list_init(&sub->in_class);
-    sub->sent = (struct version){0}; /* who asks again is answered again */
-    sub->interval = interval;
-    sub->wants_deflate = wants_deflate;
-    if (sub->marked_ms == INT64_MIN) sub->marked_ms = now_ms;
+    else {
+        sub->topic = topic;
+        sub->marked = (struct version){0};
+        sub->marked_ms = now_ms;
+    }
+    begin(sub, wish, has);
     join_class(sub);
     tell_interest(hub, topic);
-    if (topic->latest) mark(hub, sub, now_ms);
+    if (topic->latest) return mark(hub, sub, now_ms);
+    return has.epoch ? RESUME_LATER : RESUME_NONE;
 }
 
 void hub_unsubscribe(struct hub *hub, struct subscription *sub)
@@ -162,7 +195,7 @@ void hub_unsubscribe(struct hub *hub, struct subscription *sub)
 
 static bool is_due(const struct subscription *sub, int64_t now_ms)
 {
-    return sub->marked.epoch == 0 || now_ms - sub->marked_ms >= sub->interval * INT64_C(1000);
+    return sub->marked.epoch == 0 || now_ms - sub->marked_ms >= sub->wish.interval * INT64_C(1000);
 }
 
 /* Marks the front of a class while it is due; the rest were marked later. Returns how many. */

@@ -1,9 +1,10 @@
 /* hub.h - one shard's subscriptions.
  *
  * A hub maps each topic to the subscribers of its shard, and keeps each topic's newest publication
- * so that a new subscriber sees it at once. It knows topics and bytes, never markets or sockets:
- * who has something to send is marked, and told to the owner through on_mark; what is sent, and
- * when, is the outbox's affair. Only its shard's thread touches it.
+ * so that a new subscriber sees it at once, and one that comes back only what it missed. It knows
+ * topics and bytes, never markets or sockets: who has something to send is marked, and told to the
+ * owner through on_mark; what is sent, and when, is the outbox's affair. Only its shard's thread
+ * touches it.
  *
  * Subscribers of a topic stand in classes by interval (0..60 s), each class a list ordered by the
  * time of its last marking. Who is due stands in front, so a publication touches only them. */
@@ -16,17 +17,27 @@
 
 enum { HUB_CLASSES = 61 }; /* update_interval 1..60 s; class 0: every version */
 
+/* How a subscriber wants a topic. */
+struct wish {
+    uint8_t interval; /* seconds between two versions: 1..60; 0: every version */
+    uint8_t format;   /* enum format */
+    uint8_t packing;  /* enum packing */
+    bool wants_delta; /* differences to what it has, where there are any */
+};
+
 /* One client's wish for one topic; lives in the client, which the hub does not know. */
 struct subscription {
-    struct topic *topic;    /* NULL while it is free */
-    struct list in_class;   /* in topic->classes[interval] */
-    struct list in_outbox;  /* in the client's list of marked ones; the outbox's */
-    struct version marked;  /* the version it was last marked for */
-    struct version waiting; /* the version it waits with in the outbox; the outbox's */
-    struct version sent;    /* the version last given out to be written; the outbox's */
+    struct topic *topic;   /* NULL while it is free */
+    struct outbox *outbox; /* its client's; the outbox's */
+    struct list in_class;  /* in topic->classes[interval] */
+    struct list in_outbox; /* in the client's list of marked ones; the outbox's */
+    struct version marked; /* the version it was last marked for */
+    struct version sent;   /* what the client has: the version last given out to be written */
     int64_t marked_ms;
-    uint8_t interval;
-    bool wants_deflate;
+    struct wish wish;
+    uint8_t delta_count;  /* differences since the last whole; the outbox's */
+    bool is_resuming : 1; /* `sent` is what the client says it has; nobody has looked yet */
+    bool not_resumed : 1; /* it could not be told what it missed; the next whole says so */
 };
 
 struct topic {
@@ -34,9 +45,7 @@ struct topic {
     uint32_t id;                /* the publisher's number for it */
     struct publication *latest; /* ref held; NULL until the first one */
     uint32_t subscriber_count;
-    uint32_t deflate_count;           /* those of them that want deflate */
     bool told_subscribers;            /* what on_interest last told: is there anybody? */
-    bool told_deflate;                /* ... and anybody who wants deflate? */
     uint64_t occupied;                /* bit i: classes[i] has somebody */
     struct list classes[HUB_CLASSES]; /* subscription.in_class, the longest unmarked first */
 };
@@ -46,9 +55,10 @@ struct hub {
     size_t topic_count;
     struct topic **by_id; /* owned array, borrowed topics; NULL where no topic has the id */
     size_t id_count;
-    /* The subscription has a version to send. It may have been marked before and not sent. */
-    void (*on_mark)(struct subscription *sub);
-    /* A topic gained its first subscriber or lost its last; or the same for deflate. */
+    /* The subscription has a version to send, `is_newer` than the one it was last marked for. It
+     * may have been marked before and not sent. */
+    void (*on_mark)(struct subscription *sub, bool is_newer);
+    /* A topic gained its first subscriber or lost its last. */
     void (*on_interest)(struct hub *hub, const struct topic *topic);
 };
 
@@ -60,10 +70,15 @@ void hub_deinit(struct hub *hub);
 void hub_add_topic(struct hub *hub, const char *name, uint32_t id);
 struct topic *hub_find(const struct hub *hub, struct str name);
 
-/* Joins `sub`, free or already of this topic (then the interval is replaced), and marks it for the
- * topic's newest publication, if there is one: whoever asks gets the state at once. */
-void hub_subscribe(struct hub *hub, struct subscription *sub, struct topic *topic, uint8_t interval,
-                   bool wants_deflate, int64_t now_ms);
+/* What became of the version that a subscriber says it has. */
+enum resume { RESUME_NONE, RESUME_UP_TO_DATE, RESUME_POSSIBLE, RESUME_IMPOSSIBLE, RESUME_LATER };
+
+/* Joins `sub`, free or already of this topic (then the wish is replaced), and marks it for the
+ * topic's newest publication, if there is one: whoever asks gets the state at once. `has` is the
+ * version that the client has already, with epoch 0 for none: then only what is newer is sent.
+ * RESUME_LATER: there is no publication yet to judge that by. */
+enum resume hub_subscribe(struct hub *hub, struct subscription *sub, struct topic *topic,
+                          const struct wish *wish, struct version has, int64_t now_ms);
 /* Leaves; harmless for a free one. */
 void hub_unsubscribe(struct hub *hub, struct subscription *sub);
 

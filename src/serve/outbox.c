@@ -51,15 +51,14 @@ int outbox_reply(struct outbox *outbox, struct blob *frame)
     return 0;
 }
 
-bool outbox_mark(struct outbox *outbox, struct subscription *sub)
+bool outbox_mark(struct subscription *sub, bool is_newer)
 {
-    bool gave_way = !list_is_empty(&sub->in_outbox) && version_is_newer(sub->marked, sub->waiting);
+    bool was_waiting = !list_is_empty(&sub->in_outbox);
 
     /* It went out early, when an older mark of this topic was served with the newest. */
     if (!version_is_newer(sub->marked, sub->sent)) return false;
-    sub->waiting = sub->marked;
-    if (list_is_empty(&sub->in_outbox)) list_append(&outbox->marked, &sub->in_outbox);
-    return gave_way;
+    if (!was_waiting) list_append(&sub->outbox->marked, &sub->in_outbox);
+    return was_waiting && is_newer;
 }
 
 void outbox_unmark(struct subscription *sub)
@@ -67,17 +66,44 @@ void outbox_unmark(struct subscription *sub)
     if (sub->in_outbox.next) list_remove(&sub->in_outbox);
 }
 
-struct blob *outbox_next(struct outbox *outbox, struct subscription **sub)
+/* What this client is told: what changed since the version it has, if it asked for that; the whole
+ * now and then all the same, so that whatever went wrong heals. */
+static struct encoding_key key_of(const struct subscription *sub)
+{
+    const struct publication *latest = sub->topic->latest;
+    bool is_delta = sub->wish.wants_delta && sub->delta_count < LIMIT_DELTAS_IN_A_ROW &&
+                    publication_reaches(latest, sub->sent);
+
+    return (struct encoding_key){.since_seq = is_delta ? sub->sent.seq : 0,
+                                 .format = sub->wish.format,
+                                 .packing = sub->wish.packing,
+                                 .not_resumed = !is_delta && sub->not_resumed};
+}
+
+/* The newest version of its topic, for this client; it counts as sent. */
+static struct outgoing version_of(struct subscription *sub, struct deflater *deflater,
+                                  struct encoding_cost *cost)
+{
+    struct encoding_key key = key_of(sub);
+    const struct encoding *encoding = publication_encode(sub->topic->latest, &key, deflater, cost);
+
+    sub->delta_count = encoding->key.since_seq ? sub->delta_count + 1 : 0;
+    sub->sent = sub->topic->latest->version;
+    sub->not_resumed = false;
+    return (struct outgoing){.blob = encoding->blob, .is_version = true, .key = encoding->key};
+}
+
+bool outbox_next(struct outbox *outbox, struct deflater *deflater, struct encoding_cost *cost,
+                 struct outgoing *out)
 {
     struct list *front;
-    struct publication *pub;
 
-    *sub = NULL;
-    if (outbox->reply_count) return pop_reply(outbox);
+    if (outbox->reply_count) {
+        *out = (struct outgoing){.blob = pop_reply(outbox), .is_owned = true};
+        return true;
+    }
     front = list_pop(&outbox->marked);
-    if (!front) return NULL;
-    *sub = container_of(front, struct subscription, in_outbox);
-    pub = (*sub)->topic->latest;
-    (*sub)->sent = pub->version;
-    return blob_ref((*sub)->wants_deflate && pub->deflated ? pub->deflated : pub->frame);
+    if (!front) return false;
+    *out = version_of(container_of(front, struct subscription, in_outbox), deflater, cost);
+    return true;
 }

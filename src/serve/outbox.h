@@ -3,7 +3,8 @@
  * Replies (answers, errors, warnings, pings, pongs, closes) are kept in order and never dropped; a
  * client that lets LIMIT_REPLIES_QUEUED of them pile up breaks the rules. Of each topic only the
  * newest version is kept: one mark per subscription, never a queue of bytes, so that a slow client
- * costs no memory and gets the newest as soon as it reads. Belongs to its shard's thread. */
+ * costs no memory and gets the newest as soon as it reads: whole, or as a difference to what it
+ * really has. Belongs to its shard's thread. */
 #ifndef HEATCAST_SERVE_OUTBOX_H
 #define HEATCAST_SERVE_OUTBOX_H
 
@@ -22,14 +23,24 @@ void outbox_deinit(struct outbox *outbox);
 /* Queues a reply and takes the caller's reference, also on failure: ERR_FULL beyond the limit. */
 int outbox_reply(struct outbox *outbox, struct blob *frame) MUST_CHECK;
 
-/* The subscription has a version to send. Returns true when an older one, still unsent, gives way
- * to it. */
-bool outbox_mark(struct outbox *outbox, struct subscription *sub);
+/* The subscription has a version to send: it is put into its client's outbox (sub->outbox). Returns
+ * true when an older one, still unsent, gives way to it; `is_newer` as hub.on_mark tells it. */
+bool outbox_mark(struct subscription *sub, bool is_newer);
 /* Nothing more is to be sent for it. */
 void outbox_unmark(struct subscription *sub);
 
-/* The next bytes to write, one reference for the caller; NULL when there is nothing. *sub is the
- * subscription whose newest version they are, NULL for a reply. */
-struct blob *outbox_next(struct outbox *outbox, struct subscription **sub);
+/* The next bytes to write. */
+struct outgoing {
+    struct blob *blob;
+    bool is_owned;   /* a reference is held; else it lives as long as the topic's newest publication
+                      * is the newest */
+    bool is_version; /* a version of a topic; else a reply */
+    struct encoding_key key; /* of a version */
+};
+
+/* Takes out what is to be written next; false when there is nothing. `deflater` and `cost` as for
+ * publication_encode(). */
+bool outbox_next(struct outbox *outbox, struct deflater *deflater, struct encoding_cost *cost,
+                 struct outgoing *out) MUST_CHECK;
 
 #endif

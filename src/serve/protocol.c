@@ -74,6 +74,92 @@ static bool read_interval(struct request *request, struct buf *error)
     return true;
 }
 
+/* A string that is one of `names`; the first when the field is not there. */
+static bool read_choice(const struct request *request, const char *field,
+                        const char *const names[2], unsigned *choice, struct buf *error)
+{
+    const json_t *value = json_object_get(request->root, field);
+    char text[80];
+
+    *choice = 0;
+    if (request->action != ACTION_SUBSCRIBE || !value || json_is_null(value)) return true;
+    for (unsigned i = 0; json_is_string(value) && i < 2; i++) {
+        *choice = i;
+        if (str_eq(json_str(value), str_of(names[i]))) return true;
+    }
+    snprintf(text, sizeof(text), "field '%s' must be %s or %s", field, names[0], names[1]);
+    return fail_invalid(error, text);
+}
+
+static bool read_wish(struct request *request, struct buf *error)
+{
+    static const char *const modes[] = {"snapshot", "delta"}, *const formats[] = {"levels",
+                                                                                  "columns"};
+    unsigned mode, format;
+
+    if (!read_choice(request, "mode", modes, &mode, error) ||
+        !read_choice(request, "format", formats, &format, error))
+        return false;
+    request->wants_delta = mode == 1;
+    request->format = format ? FORMAT_COLUMNS : FORMAT_LEVELS;
+    return true;
+}
+
+/* An object of which every value is of this kind. */
+static bool is_object_of(const json_t *object, bool (*is_it)(const json_t *value))
+{
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(object)) return false;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        if (!is_it(value)) return false;
+    }
+    return true;
+}
+
+static bool is_seq(const json_t *value)
+{
+    return json_is_integer(value) && json_integer_value(value) >= 0;
+}
+
+static bool is_text(const json_t *value)
+{
+    return json_is_string(value);
+}
+
+static bool read_since(struct request *request, struct buf *error)
+{
+    const json_t *since = json_object_get(request->root, "since");
+    const json_t *epoch = json_object_get(request->root, "epoch");
+
+    if (request->action != ACTION_SUBSCRIBE || !since || json_is_null(since)) return true;
+    if (!is_object_of(since, is_seq))
+        return fail_invalid(error, "field 'since' must be an object of symbols and their seq, a "
+                                   "whole number not below 0");
+    if (!epoch) return fail_invalid(error, "field 'epoch' is missing: 'since' counts in it");
+    if (!json_is_string(epoch) && !is_object_of(epoch, is_text))
+        return fail_invalid(error, "field 'epoch' must be a string, or an object of symbols and "
+                                   "their epochs");
+    request->since = since;
+    request->epoch = epoch;
+    return true;
+}
+
+struct version protocol_version_had(const struct request *request, const char *symbol)
+{
+    const json_t *seq = json_object_get(request->since, symbol), *epoch = request->epoch;
+    struct version version = {0};
+
+    if (!seq) return version;
+    if (json_is_object(epoch)) epoch = json_object_get(epoch, symbol);
+    if (!epoch || !epoch_parse(json_str(epoch), &version.epoch) || !version.epoch)
+        version.epoch = UINT64_MAX;
+    version.seq = (uint64_t)json_integer_value(seq);
+    return version;
+}
+
 static bool read_id(struct request *request, struct buf *error)
 {
     const json_t *id = json_object_get(request->root, "id");
@@ -103,7 +189,8 @@ bool protocol_parse(struct str text, struct request *request, struct buf *error)
         return fail_invalid(error, "a message must be a JSON object");
     }
     if (read_action(request, error) && read_symbols(request, error) &&
-        read_interval(request, error) && read_id(request, error))
+        read_interval(request, error) && read_wish(request, error) && read_since(request, error) &&
+        read_id(request, error))
         return true;
     protocol_request_deinit(request);
     return false;
@@ -165,7 +252,9 @@ void protocol_write_ack(struct buf *out, const struct request *request, const ch
     if (request->action == ACTION_SUBSCRIBE) {
         buf_add_text(out, ",\"update_interval\":");
         buf_add_double(out, interval_s);
-        buf_add_text(out, ",\"mode\":\"snapshot\"");
+        buf_printf(out, ",\"mode\":\"%s\",\"format\":\"%s\"",
+                   request->wants_delta ? "delta" : "snapshot",
+                   request->format == FORMAT_COLUMNS ? "columns" : "levels");
     }
     buf_add_char(out, '}');
 }

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "serve/publication.h"
 
 enum action { ACTION_SUBSCRIBE, ACTION_UNSUBSCRIBE, ACTION_PING };
 
@@ -17,13 +18,20 @@ struct request {
     const json_t *symbols; /* array of 1..LIMIT_SYMBOLS_PER_MESSAGE strings; NULL for a ping */
     const json_t *id;      /* string or integer to echo; NULL when not given */
     bool has_interval;
-    uint8_t interval; /* seconds: 1..60, or 0 for every version */
+    uint8_t interval;    /* seconds: 1..60, or 0 for every version */
+    uint8_t format;      /* enum format */
+    bool wants_delta;    /* mode "delta" */
+    const json_t *since; /* object: symbol -> seq that the client has; NULL when not given */
+    const json_t *epoch; /* of those: a string, or an object: symbol -> string */
 };
 
 /* Parses a message. Returns true with *request filled, or false with the error message for the
  * client appended to *error. */
 bool protocol_parse(struct str text, struct request *request, struct buf *error) MUST_CHECK;
 void protocol_request_deinit(struct request *request);
+/* What the client says it has of a symbol; epoch 0 for nothing. An epoch that is none of ours is
+ * told apart from nothing: it is UINT64_MAX. */
+struct version protocol_version_had(const struct request *request, const char *symbol);
 
 /* The codes of PROTOCOL section 1. */
 void protocol_write_error(struct buf *out, const char *code, struct str message);

@@ -1,16 +1,11 @@
 #include "serve/restless.h"
 
-#include <string.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-static _Atomic uint64_t *place_of(struct restless *restless, const char *address)
+static _Atomic uint64_t *place_of(struct restless *restless, const struct address *address)
 {
-    return &restless->places[XXH3_64bits(address, strlen(address)) % RESTLESS_PLACES];
+    return &restless->places[address_hash(address) % RESTLESS_PLACES];
 }
 
-void restless_note(struct restless *restless, const char *address, int64_t now_ms)
+void restless_note(struct restless *restless, const struct address *address, int64_t now_ms)
 {
     _Atomic uint64_t *place = place_of(restless, address);
     uint64_t minute = (uint64_t)now_ms / 60000, old, new;
@@ -22,7 +17,7 @@ void restless_note(struct restless *restless, const char *address, int64_t now_m
                                                   memory_order_relaxed));
 }
 
-uint32_t restless_count(struct restless *restless, const char *address, int64_t now_ms)
+uint32_t restless_count(struct restless *restless, const struct address *address, int64_t now_ms)
 {
     uint64_t value = atomic_load_explicit(place_of(restless, address), memory_order_relaxed);
     uint64_t minute = (uint64_t)now_ms / 60000;

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "base/base.h"
+#include "io/address.h"
 
 enum { RESTLESS_PLACES = 1024 };
 
@@ -18,8 +18,8 @@ struct restless {
 };
 
 /* A WebSocket of `address` was cut after so short a life that it counts. */
-void restless_note(struct restless *restless, const char *address, int64_t now_ms);
+void restless_note(struct restless *restless, const struct address *address, int64_t now_ms);
 /* How many such there were lately (this minute, or the last one if it is younger). */
-uint32_t restless_count(struct restless *restless, const char *address, int64_t now_ms);
+uint32_t restless_count(struct restless *restless, const struct address *address, int64_t now_ms);
 
 #endif

@@ -13,18 +13,16 @@
 #include "serve/assets.h"
 #include "serve/shard.h"
 
-/* What the shards said of one topic. */
-struct wanted {
-    uint64_t shards;  /* bit i: shard i has subscribers */
-    uint64_t deflate; /* bit i: some of them want deflate */
-};
+/* Connections where the file limit is not known, and where there is none. */
+#define CONNECTIONS_FALLBACK 10000
+#define CONNECTIONS_MAX      10000000
 
 struct server {
     struct shard_env env;
     struct shard **shards; /* owned array of owned shards */
     size_t shard_count;
-    size_t started_count;  /* those whose thread runs */
-    struct wanted *wanted; /* owned array, by topic id */
+    size_t started_count; /* those whose thread runs */
+    uint64_t *wanted;     /* owned array, by topic id; bit i: shard i has subscribers */
     size_t wanted_count;
     char address[80];
 };
@@ -70,11 +68,11 @@ static int probe(const struct sockaddr *address)
 /* Where the first listener really is: port 0 was a wish for any. */
 static void note_address(struct server *server, struct sockaddr_storage *address)
 {
-    int size = sizeof(*address);
+    socklen_t size = sizeof(*address);
     char name[64] = "";
     unsigned port;
 
-    uv_tcp_getsockname(&server->shards[0]->listener, (struct sockaddr *)address, &size);
+    getsockname(server->shards[0]->listener, (struct sockaddr *)address, &size);
     uv_ip_name((struct sockaddr *)address, name, sizeof(name));
     port = ntohs(address->ss_family == AF_INET ? ((struct sockaddr_in *)address)->sin_port
                                                : ((struct sockaddr_in6 *)address)->sin6_port);
@@ -83,28 +81,30 @@ static void note_address(struct server *server, struct sockaddr_storage *address
 }
 
 /* As many files as the machine lets us open. Returns how many connections that allows, of those
- * wanted: without a descriptor to accept with, nobody could even be told that all are taken. */
+ * wanted (0: all): without a descriptor to accept with, nobody could even be told that all are
+ * taken. */
 static int64_t raise_file_limit(int64_t wanted, size_t threads)
 {
     struct rlimit limit;
     int64_t allowed;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit)) return wanted;
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return wanted ? wanted : CONNECTIONS_FALLBACK;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur > INT64_MAX / 2) return wanted;
+    if (limit.rlim_cur > CONNECTIONS_MAX) limit.rlim_cur = CONNECTIONS_MAX;
     allowed = (int64_t)limit.rlim_cur - LIMIT_FILES_RESERVED - LIMIT_REFUSED_LINGERING -
-              4 * (int64_t)threads;
-    if (wanted <= allowed) return wanted;
+              5 * (int64_t)threads;
+    allowed = MAX(allowed, 1);
+    if (!wanted || wanted <= allowed) return wanted ? wanted : allowed;
     log_warning("the limit on open files allows fewer connections than set",
                 F_INT("open_files", (int64_t)limit.rlim_cur), F_INT("set", wanted),
-                F_INT("connections", MAX(allowed, 1)));
-    return MAX(allowed, 1);
+                F_INT("connections", allowed));
+    return allowed;
 }
 
 static size_t thread_count(const struct config *config)
 {
-    /* As many as the machine has cores, and no more than the bits of struct wanted. */
+    /* As many as the machine has cores, and no more than the bits of server.wanted. */
     return config->threads ? MIN((size_t)config->threads, 64) : MIN(uv_available_parallelism(), 64);
 }
 
@@ -113,8 +113,10 @@ static void env_init(struct shard_env *env, const struct config *config)
     env->ws_enabled = config->ws_enabled;
     env->update_interval_s = config->ws_update_interval;
     env->connections_max = raise_file_limit(config->ws_max_connections, thread_count(config));
+    env->connections_per_address = (uint32_t)config->ws_max_connections_per_address;
     env->message_bytes_max = (size_t)config->ws_max_message_bytes;
-    env->slow_consumer_ms = (int64_t)(config->ws_slow_consumer_timeout * 1000);
+    env->slow_consumer_ms = (int64_t)(config->ws_slow_consumer_disconnect * 1000);
+    env->publish_token = mem_strdup(config->publish_token);
     env->origins = mem_strdup(config->cors_allowed_origins);
     env->web_root = mem_strdup(config->web_root);
     site_load_files(env);
@@ -127,6 +129,7 @@ void server_free(struct server *server)
         free(server->shards[i]);
     }
     site_free_files(&server->env);
+    free(server->env.publish_token);
     free(server->env.origins);
     free(server->env.web_root);
     free(server->shards);
@@ -218,14 +221,6 @@ struct word {
     char name[LIMIT_SYMBOL_BYTES + 1];
 };
 
-static void deliver(struct shard *shard, struct publication *pub)
-{
-    uint32_t marked = hub_deliver(&shard->hub, pub, shard_now_ms(shard));
-
-    if (marked) stats_add(&shard->stats, STAT_publications, 1);
-    shard_rearm(shard);
-}
-
 static void run_word(struct task *task)
 {
     struct word *word = container_of(task, struct word, task);
@@ -234,7 +229,7 @@ static void run_word(struct task *task)
     if (word->type == WORD_TOPIC)
         hub_add_topic(hub, word->name, word->topic_id);
     else if (word->type == WORD_PUBLISH)
-        deliver(word->shard, word->pub);
+        shard_deliver(word->shard, word->pub);
     else
         hub_forget(hub, word->topic_id, word->version);
     free(word);
@@ -261,9 +256,9 @@ void server_add_topic(struct server *server, const char *name, uint32_t id)
 
     strncpy(word.name, name, LIMIT_SYMBOL_BYTES);
     if (id >= server->wanted_count) {
-        server->wanted = mem_realloc(server->wanted, (id + 1) * sizeof(struct wanted));
+        server->wanted = mem_realloc(server->wanted, (id + 1) * sizeof(uint64_t));
         memset(&server->wanted[server->wanted_count], 0,
-               (id + 1 - server->wanted_count) * sizeof(struct wanted));
+               (id + 1 - server->wanted_count) * sizeof(uint64_t));
         server->wanted_count = id + 1;
     }
     if (server->started_count) {
@@ -289,21 +284,14 @@ void server_forget(struct server *server, uint32_t topic_id, struct version vers
     tell_shards(server, &word);
 }
 
-static uint64_t with_bit(uint64_t bits, size_t index, bool is_set)
-{
-    return is_set ? bits | UINT64_C(1) << index : bits & ~(UINT64_C(1) << index);
-}
-
 void server_on_interest(struct server *server, size_t shard_index, uint32_t topic_id,
-                        bool has_subscribers, bool wants_deflate)
+                        bool has_subscribers)
 {
-    struct wanted *wanted = &server->wanted[topic_id], before = *wanted;
+    uint64_t before = server->wanted[topic_id], bit = UINT64_C(1) << shard_index;
+    uint64_t now = has_subscribers ? before | bit : before & ~bit;
 
-    wanted->shards = with_bit(wanted->shards, shard_index, has_subscribers);
-    wanted->deflate = with_bit(wanted->deflate, shard_index, wants_deflate);
-    if (!wanted->shards == !before.shards && !wanted->deflate == !before.deflate) return;
-    server->env.ops.on_interest(server->env.ops.context, topic_id, wanted->shards != 0,
-                                wanted->deflate != 0);
+    server->wanted[topic_id] = now;
+    if (!now != !before) server->env.ops.on_interest(server->env.ops.context, topic_id, now != 0);
 }
 
 int64_t server_stat(const struct server *server, enum counter stat)

@@ -16,9 +16,8 @@ struct site_request;
 
 struct server_ops {
     void *context;
-    /* A topic gained its first subscriber (of all shards), lost its last, or whether somebody wants
-     * deflate changed. */
-    void (*on_interest)(void *context, uint32_t topic_id, bool has_subscribers, bool wants_deflate);
+    /* A topic gained its first subscriber (of all shards) or lost its last. */
+    void (*on_interest)(void *context, uint32_t topic_id, bool has_subscribers);
     /* An HTTP request for something that is not a file of the page. To be answered exactly once
      * with site_answer() (site.h), now or later. */
     void (*on_request)(void *context, struct site_request *request);
@@ -51,7 +50,7 @@ void server_count_subscribers(struct server *server,
 
 /* A shard's word on a topic, brought to the main loop. */
 void server_on_interest(struct server *server, size_t shard_index, uint32_t topic_id,
-                        bool has_subscribers, bool wants_deflate);
+                        bool has_subscribers);
 
 /* Sum of a counter over the shards; any thread. */
 int64_t server_stat(const struct server *server, enum counter stat);

@@ -1,8 +1,12 @@
 #include "serve/shard.h"
 
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,7 +14,12 @@
 
 /* Connections that the kernel completes before we accept them: a storm's first second. */
 #define LISTEN_BACKLOG 4096
-#define SWEEP_MS       1000
+/* Connections accepted in a row before those that are there have their turn. */
+#define ACCEPT_BATCH 256
+/* Unsent bytes stay with us, where a newer snapshot replaces them: the kernel takes no more than
+ * this beyond what is on its way. */
+#define NOTSENT_LOWAT_BYTES 16384
+#define SWEEP_MS            1000
 /* Between two lines about accepting that fails. */
 #define COMPLAIN_MS 60000
 /* zlib's: what a publication costs once, all its readers save. */
@@ -25,7 +34,35 @@ int64_t shard_now_ms(const struct shard *shard)
 
 void shard_flush_soon(struct shard *shard, struct conn *c)
 {
-    if (list_is_empty(&c->in_flush)) list_append(&shard->to_flush, &c->in_flush);
+    /* In a list already: it will be flushed, or is blocked and goes on when its socket does. */
+    if (list_is_empty(&c->in_turn)) list_append(&shard->to_flush, &c->in_turn);
+}
+
+void shard_bury(struct shard *shard, struct conn *c)
+{
+    list_remove(&c->in_turn);
+    list_append(&shard->graveyard, &c->in_turn);
+}
+
+static void empty_graveyard(struct shard *shard)
+{
+    struct list *link;
+
+    while ((link = list_pop(&shard->graveyard)))
+        conn_unref(container_of(link, struct conn, in_turn));
+}
+
+void shard_deliver(struct shard *shard, struct publication *pub)
+{
+    uint32_t marked = hub_deliver(&shard->hub, publication_ref(pub), shard_now_ms(shard));
+
+    if (marked) {
+        stats_add(&shard->stats, STAT_publications, 1);
+        publication_unref(shard->delivered);
+        shard->delivered = pub;
+    } else
+        publication_unref(pub);
+    shard_rearm(shard);
 }
 
 struct deflater *shard_deflater(struct shard *shard)
@@ -36,13 +73,42 @@ struct deflater *shard_deflater(struct shard *shard)
     return shard->deflater;
 }
 
+/* What this turn's versions cost to encode, and how long the newest took to reach the last socket
+ * that takes it at once. */
+static void observe(struct shard *shard)
+{
+    struct stats *stats = &shard->stats;
+
+    if (shard->cost.made) {
+        stats_add(stats, STAT_encodings_made, (int64_t)shard->cost.made);
+        stats_observe(stats, HIST_encode, shard->cost.write_us);
+        if (shard->cost.deflate_us) stats_observe(stats, HIST_deflate, shard->cost.deflate_us);
+    }
+    if (shard->cost.reused) stats_add(stats, STAT_encodings_reused, (int64_t)shard->cost.reused);
+    shard->cost = (struct encoding_cost){0};
+    if (!shard->delivered) return;
+    stats_observe(stats, HIST_publish_to_last_write,
+                  clock_monotonic_us() - shard->delivered->made_us);
+    publication_unref(shard->delivered);
+    shard->delivered = NULL;
+}
+
 static void on_flush(uv_prepare_t *flush)
 {
     struct shard *shard = container_of(flush, struct shard, flush);
     struct list *link;
 
     while ((link = list_pop(&shard->to_flush)))
-        conn_flush(container_of(link, struct conn, in_flush));
+        conn_flush(container_of(link, struct conn, in_turn));
+    observe(shard);
+    empty_graveyard(shard);
+    if (shard->woke_us)
+        stats_observe(&shard->stats, HIST_loop_busy, clock_monotonic_us() - shard->woke_us);
+}
+
+static void on_wake(uv_check_t *wake)
+{
+    container_of(wake, struct shard, wake)->woke_us = clock_monotonic_us();
 }
 
 static void on_due(uv_timer_t *due)
@@ -67,7 +133,7 @@ struct interest {
     struct server *server;
     const struct shard *shard;
     uint32_t topic_id;
-    bool has_subscribers, wants_deflate;
+    bool has_subscribers;
 };
 
 static void run_interest(struct task *task)
@@ -75,7 +141,7 @@ static void run_interest(struct task *task)
     struct interest *interest = container_of(task, struct interest, task);
 
     server_on_interest(interest->server, interest->shard->index, interest->topic_id,
-                       interest->has_subscribers, interest->wants_deflate);
+                       interest->has_subscribers);
     free(interest);
 }
 
@@ -89,8 +155,7 @@ static void on_interest(struct hub *hub, const struct topic *topic)
                                   .server = shard->env->server,
                                   .shard = shard,
                                   .topic_id = topic->id,
-                                  .has_subscribers = topic->subscriber_count > 0,
-                                  .wants_deflate = topic->deflate_count > 0};
+                                  .has_subscribers = topic->subscriber_count > 0};
     if (!loop_post(shard->env->main_loop, &interest->task)) free(interest);
 }
 
@@ -108,7 +173,7 @@ static void sweep_open(struct shard *shard, int64_t now_ms)
     LIST_FOR_EACH (it, after, &shard->conns[CONN_OPEN]) {
         struct conn *c = container_of(it, struct conn, in_state);
 
-        if (now_ms - c->last_received_ms < LIMIT_PING_MS) break;
+        if (now_ms - c->last_received_ms < LIMIT_PING_MS - LIMIT_PING_JITTER_MS) break;
         conn_check_deadlines(c, now_ms);
     }
 }
@@ -116,11 +181,11 @@ static void sweep_open(struct shard *shard, int64_t now_ms)
 static void sweep_blocked(struct shard *shard, int64_t now_ms)
 {
     LIST_FOR_EACH (it, after, &shard->blocked)
-        conn_check_deadlines(container_of(it, struct conn, in_blocked), now_ms);
+        conn_check_deadlines(container_of(it, struct conn, in_turn), now_ms);
 }
 
 static void stop_when_empty(struct shard *shard, int64_t now_ms);
-static int open_listener(struct shard *shard);
+static void set_accepting(struct shard *shard, bool is_accepting);
 
 static void on_sweep(uv_timer_t *sweep)
 {
@@ -128,72 +193,129 @@ static void on_sweep(uv_timer_t *sweep)
     int64_t now_ms = shard_now_ms(shard);
 
     sweep_list(&shard->conns[CONN_HTTP], now_ms);
+    sweep_list(&shard->conns[CONN_EVENTS], now_ms);
     sweep_list(&shard->conns[CONN_CLOSING], now_ms);
     sweep_open(shard, now_ms);
     sweep_blocked(shard, now_ms);
     if (shard->stop_ms)
         stop_when_empty(shard, now_ms);
-    else if (!shard->is_listening && open_listener(shard) == 0)
-        log_info("accepting connections again");
+    else
+        set_accepting(shard, true);
 }
 
 /* --- life --- */
 
-/* Out of file descriptors (or memory): libuv would call again and again without ever coming back to
- * its loop, so the listener goes, and is opened again by the sweep a second later. */
-static void close_listener(struct shard *shard)
+static void set_accepting(struct shard *shard, bool is_accepting)
 {
-    shard->is_listening = false;
-    uv_close((uv_handle_t *)&shard->listener, NULL);
+    if (shard->is_accepting == is_accepting) return;
+    shard->is_accepting = is_accepting;
+    poller_change(&shard->poller, shard->listener, is_accepting ? POLL_READ : 0, &shard->listener);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+/* Out of file descriptors, or memory: who knocks waits in the kernel's backlog until the sweep
+ * tries again, a second later. */
+static void rest_from_accepting(struct shard *shard, int err)
 {
-    struct shard *shard = container_of(listener, struct shard, listener);
     int64_t now_ms = shard_now_ms(shard);
 
-    if (status == 0) {
-        conn_accept(shard);
-        return;
-    }
     if (!shard->complained_ms || now_ms - shard->complained_ms >= COMPLAIN_MS) {
         shard->complained_ms = now_ms;
-        log_warning("cannot accept connections; trying again every second",
-                    F_STR("error", uv_strerror(status)));
+        log_warning("cannot accept connections; trying again every second", F_ERROR(err));
     }
-    close_listener(shard);
+    set_accepting(shard, false);
 }
 
-static int listen_on(struct shard *shard, const struct sockaddr *address)
+static void accept_some(struct shard *shard)
 {
-    int yes = 1, err;
-    uv_os_fd_t fd;
+    struct sockaddr_storage from;
 
-    err = uv_fileno((uv_handle_t *)&shard->listener, &fd);
-    if (err) return err;
-    /* Each shard listens for itself; the kernel spreads connections over them. */
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes))) return UV_ENOTSUP;
-    err = uv_tcp_bind(&shard->listener, address, 0);
-    if (err) return err;
-    return uv_listen((uv_stream_t *)&shard->listener, LISTEN_BACKLOG, on_connection);
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        socklen_t size = sizeof(from);
+        int fd =
+            accept4(shard->listener, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            struct address address = address_of((struct sockaddr *)&from);
+
+            conn_accept(shard, fd, &address);
+        } else if (errno == EAGAIN)
+            return;
+        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            rest_from_accepting(shard, -errno);
+            return;
+        } /* else that one connection was gone before it was taken: accept(2) */
+    }
 }
 
-static int open_listener(struct shard *shard)
+static void on_ready(struct poller *poller, void *owner, unsigned events)
 {
-    const struct sockaddr *address = (const struct sockaddr *)&shard->address;
-    int err = uv_tcp_init_ex(&shard->loop.uv, &shard->listener, address->sa_family);
+    struct shard *shard = container_of(poller, struct shard, poller);
 
-    if (err) return err;
-    err = listen_on(shard, address);
-    if (err)
-        uv_close((uv_handle_t *)&shard->listener, NULL);
+    if (owner == &shard->listener)
+        accept_some(shard);
     else
-        shard->is_listening = true;
-    return err;
+        conn_ready(owner, events);
+}
+
+static void on_batch(struct poller *poller)
+{
+    empty_graveyard(container_of(poller, struct shard, poller));
+}
+
+/* Linux hands these down to every connection accepted: no system calls for each of them. */
+static void set_socket_options(int fd)
+{
+    int yes = 1, lowat = NOTSENT_LOWAT_BYTES, dead_ms = LIMIT_DEAD_MS;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
+}
+
+static int bind_listener(int fd, const struct sockaddr *address)
+{
+    int yes = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    /* Each shard listens for itself; the kernel spreads connections over them. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes))) return -errno;
+    set_socket_options(fd);
+    if (bind(fd, address,
+             address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+                                           : sizeof(struct sockaddr_in6)) ||
+        listen(fd, LISTEN_BACKLOG))
+        return -errno;
+    return 0;
+}
+
+static int open_listener(struct shard *shard, const struct sockaddr *address)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err;
+
+    if (fd < 0) return -errno;
+    err = bind_listener(fd, address);
+    if (!err) err = poller_add(&shard->poller, fd, POLL_READ, &shard->listener);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    shard->listener = fd;
+    shard->is_accepting = true;
+    return 0;
+}
+
+static void close_listener(struct shard *shard)
+{
+    if (shard->listener >= 0) close(shard->listener);
+    shard->listener = -1;
 }
 
 static void close_handles(struct shard *shard)
 {
+    close_listener(shard);
+    empty_graveyard(shard);
+    poller_close(&shard->poller);
+    uv_close((uv_handle_t *)&shard->wake, NULL);
     uv_close((uv_handle_t *)&shard->sweep, NULL);
     uv_close((uv_handle_t *)&shard->due, NULL);
     uv_close((uv_handle_t *)&shard->flush, NULL);
@@ -205,18 +327,20 @@ int shard_init(struct shard *shard, struct shard_env *env, size_t index,
 {
     int err;
 
-    *shard = (struct shard){.env = env, .index = index};
-    memcpy(&shard->address, address,
-           address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-                                         : sizeof(struct sockaddr_in6));
+    *shard = (struct shard){.env = env, .index = index, .listener = -1};
     err = loop_init(&shard->loop);
     if (err) return err;
+    err = poller_init(&shard->poller, &shard->loop);
+    if (err) goto fail_poller;
+    shard->poller.on_ready = on_ready;
+    shard->poller.on_batch = on_batch;
     hub_init(&shard->hub);
     shard->hub.on_mark = client_on_mark;
     shard->hub.on_interest = on_interest;
     inflater_init(&shard->inflater);
     list_init(&shard->to_flush);
     list_init(&shard->blocked);
+    list_init(&shard->graveyard);
     for (size_t i = 0; i < CONN_STATES; i++)
         list_init(&shard->conns[i]);
     uv_timer_init(&shard->loop.uv, &shard->sweep);
@@ -224,17 +348,26 @@ int shard_init(struct shard *shard, struct shard_env *env, size_t index,
     uv_prepare_init(&shard->loop.uv, &shard->flush);
     uv_timer_start(&shard->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_prepare_start(&shard->flush, on_flush);
-    err = open_listener(shard);
+    uv_check_init(&shard->loop.uv, &shard->wake);
+    uv_check_start(&shard->wake, on_wake);
+    err = open_listener(shard, address);
     if (!err) return 0;
     close_handles(shard);
     loop_run(&shard->loop);
     shard_deinit(shard);
+    return err;
+
+fail_poller:
+    loop_close(&shard->loop);
+    loop_run(&shard->loop);
+    loop_deinit(&shard->loop);
     return err;
 }
 
 void shard_deinit(struct shard *shard)
 {
     loop_deinit(&shard->loop);
+    publication_unref(shard->delivered);
     hub_deinit(&shard->hub);
     inflater_deinit(&shard->inflater);
     if (shard->deflater) deflater_deinit(shard->deflater);
@@ -288,9 +421,11 @@ static void run_stop(struct task *task)
 {
     struct shard *shard = container_of(task, struct shard, stop);
 
-    if (shard->is_listening) close_listener(shard);
+    close_listener(shard);
     LIST_FOR_EACH (it, after, &shard->conns[CONN_OPEN])
         say_goodbye(container_of(it, struct conn, in_state));
+    LIST_FOR_EACH (it, after, &shard->conns[CONN_EVENTS])
+        conn_close(container_of(it, struct conn, in_state), WS_CLOSE_GOING_AWAY, STR(""));
     LIST_FOR_EACH (it, after, &shard->conns[CONN_HTTP])
         conn_destroy(container_of(it, struct conn, in_state));
     shard->stop_ms = shard_now_ms(shard) + STOP_GRACE_MS;

@@ -6,7 +6,10 @@
 #ifndef HEATCAST_SERVE_SHARD_H
 #define HEATCAST_SERVE_SHARD_H
 
+#include "base/stats.h"
+#include "io/poller.h"
 #include "serve/conn.h"
+#include "serve/crowd.h"
 #include "serve/hub.h"
 #include "serve/restless.h"
 #include "serve/server.h"
@@ -19,14 +22,17 @@ struct shard_env {
     bool ws_enabled;
     double update_interval_s; /* the server's own rhythm: a client's default */
     int64_t connections_max;
+    uint32_t connections_per_address; /* 0: no limit */
     size_t message_bytes_max;
     int64_t slow_consumer_ms;
-    char *origins;  /* owned; comma-separated; "" for no check, "*" for all */
-    char *web_root; /* owned; "" for the files in the program */
+    char *publish_token; /* owned; "": there is no door for publishing */
+    char *origins;       /* owned; comma-separated; "" for no check, "*" for all */
+    char *web_root;      /* owned; "" for the files in the program */
     struct server *server;
     struct site_response *files; /* owned; one for each of assets[] */
     _Atomic int64_t connection_count;
     _Atomic int64_t refused_count; /* connections that linger to read their 503 */
+    struct crowd crowd;
     struct restless restless;
     struct unread unread;
 };
@@ -36,19 +42,24 @@ struct shard {
     uv_thread_t thread;
     struct shard_env *env;
     size_t index;
-    uv_tcp_t listener;
-    bool is_listening; /* not while file descriptors are short */
-    struct sockaddr_storage address;
-    int64_t complained_ms; /* when it last logged that accepting failed */
+    struct poller poller;
+    int listener;          /* -1 when it is closed */
+    bool is_accepting;     /* not while file descriptors are short */
+    int64_t complained_ms; /* when it last logged that accepting failed; 0 for never */
     uv_timer_t sweep;      /* every second: deadlines */
     uv_timer_t due;        /* when the next subscriber is due */
     uv_prepare_t flush;    /* before the loop sleeps: what was marked is written */
+    uv_check_t wake;       /* after it slept */
+    int64_t woke_us;       /* when that was; 0 before the first time */
     struct hub hub;
     struct inflater inflater;       /* shared by all connections: messages stand alone */
     struct deflater *deflater;      /* the same, owned; NULL until it is wanted */
     struct list conns[CONN_STATES]; /* conn.in_state; open ones by last_received_ms */
-    struct list to_flush;           /* conn.in_flush */
-    struct list blocked;            /* conn.in_blocked: the socket refuses, by progress_ms */
+    struct list to_flush;           /* conn.in_turn */
+    struct list blocked;            /* conn.in_turn: the socket refuses */
+    struct list graveyard;          /* conn.in_turn: closed, freed when no event can name them */
+    struct publication *delivered;  /* ref held: the newest since the last flush; NULL for none */
+    struct encoding_cost cost;      /* of encodings since the last flush */
     struct stats stats;
     struct task stop;
     int64_t stop_ms; /* when the last connections are cut; 0 while running */
@@ -69,6 +80,10 @@ void shard_deinit(struct shard *shard);
 int64_t shard_now_ms(const struct shard *shard);
 /* On the shard's thread: `conn` has something to write. */
 void shard_flush_soon(struct shard *shard, struct conn *conn);
+/* On the shard's thread: `conn` is closed; unrefs it when no event can name it any more. */
+void shard_bury(struct shard *shard, struct conn *conn);
+/* On the shard's thread: a publication is handed to the hub. Takes the reference. */
+void shard_deliver(struct shard *shard, struct publication *pub);
 /* On the shard's thread: its one compressor, made when first asked for. */
 struct deflater *shard_deflater(struct shard *shard);
 /* On the shard's thread: subscribers changed, so the due timer may have to. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include <openssl/crypto.h>
 #include <zlib.h>
 
 #define XXH_INLINE_ALL
@@ -228,7 +230,10 @@ static void write_head(struct buf *head, const struct conn *c, const struct site
         http_write_header(head, "Cache-Control", STR("no-store"));
     if (response->retry_after_s)
         http_write_header_int(head, "Retry-After", response->retry_after_s);
-    if (response->status == 405) http_write_header(head, "Allow", STR("GET, HEAD, OPTIONS"));
+    if (response->status == 405)
+        http_write_header(head, "Allow",
+                          str_of(response->allow ? response->allow : "GET, HEAD, OPTIONS"));
+    if (response->status == 401) http_write_header(head, "WWW-Authenticate", STR("Bearer"));
     /* RFC 6455 §4.4 */
     if (response->is_handshake) http_write_header(head, "Sec-WebSocket-Version", STR("13"));
     write_cors(head, c->shard->env, dress->origin);
@@ -291,6 +296,7 @@ void site_refuse(struct conn *c, int status)
     if (status == 503) message = "too many connections; try again later";
     if (status == 408)
         message = "no complete request came within " TEXT_OF(LIMIT_REQUEST_HEAD_MS) " ms";
+    if (status == 413) message = "the body is longer than " TEXT_OF(LIMIT_PUBLISH_BYTES) " bytes";
     if (status == 400) message = "not a well-formed HTTP/1.1 request";
     c->close_after = c->is_answering = true;
     site_fail(&response, status, message);
@@ -417,6 +423,7 @@ static void journey_free(struct journey *j)
     response_deinit(&j->request.response);
     free(j->request.path);
     free(j->request.query);
+    free((char *)j->request.body.at);
     free(j->origin);
     free(j->if_none_match);
     free(j);
@@ -468,7 +475,7 @@ void site_answer(struct site_request *request)
     journey_free(j);
 }
 
-static void forward(struct conn *c, const struct http_request *request)
+static void forward(struct conn *c, const struct http_request *request, struct str body)
 {
     struct journey *j = mem_zalloc(sizeof(*j));
 
@@ -476,7 +483,8 @@ static void forward(struct conn *c, const struct http_request *request)
     j->request.path = copy_of(request->path);
     j->request.query = request->query.at ? copy_of(request->query) : mem_strdup("");
     j->request.accepts_gzip = http_accepts_encoding(&request->headers, "gzip");
-    strcpy(j->request.address, c->address);
+    address_format(&c->address, j->request.address);
+    if (body.size) j->request.body = (struct str){mem_strndup(body.at, body.size), body.size};
     j->origin = copy_of(http_header(&request->headers, "Origin"));
     j->if_none_match = copy_of(http_header(&request->headers, "If-None-Match"));
     j->dress = dress_of(request);
@@ -491,7 +499,69 @@ static void forward(struct conn *c, const struct http_request *request)
     fail(c, request, 503, "the server is stopping");
 }
 
-void site_serve(struct conn *c, const struct http_request *request)
+/* --- the door for publishing --- */
+
+static bool is_publish(const struct http_request *request)
+{
+    const struct str prefix = STR("/publish/");
+
+    return request->path.size > prefix.size &&
+           str_eq((struct str){request->path.at, prefix.size}, prefix);
+}
+
+/* Takes as long whatever the token is. */
+static bool has_token(const struct shard_env *env, const struct http_request *request)
+{
+    const struct str scheme = STR("Bearer ");
+    struct str given = http_header(&request->headers, "Authorization");
+    struct str wanted = str_of(env->publish_token);
+
+    if (given.size != scheme.size + wanted.size ||
+        !str_eq_nocase((struct str){given.at, scheme.size}, scheme))
+        return false;
+    return CRYPTO_memcmp(given.at + scheme.size, wanted.at, wanted.size) == 0;
+}
+
+static bool may_publish(const struct conn *c, const struct http_request *request)
+{
+    const struct shard_env *env = c->shard->env;
+
+    return *env->publish_token && request->method == HTTP_POST && is_publish(request) &&
+           has_token(env, request);
+}
+
+int64_t site_body_size(const struct conn *c, const struct http_request *request)
+{
+    if (!may_publish(c, request)) return 0;
+    return request->content_length > LIMIT_PUBLISH_BYTES ? -413 : (int64_t)request->content_length;
+}
+
+static void fail_method(struct conn *c, const struct http_request *request)
+{
+    struct site_response response = {0};
+    struct dress dress = dress_of(request);
+
+    site_fail(&response, 405, "this is only written: POST");
+    response.allow = "POST, OPTIONS";
+    respond(c, &response, &dress);
+    response_deinit(&response);
+}
+
+/* Without a token the door does not exist: what is asked for is as unknown as any other path. */
+static void serve_publish(struct conn *c, const struct http_request *request, struct str body)
+{
+    if (!*c->shard->env->publish_token)
+        fail(c, request, 404, http_reason(404));
+    else if (request->method != HTTP_POST)
+        fail_method(c, request);
+    else if (!may_publish(c, request)) {
+        stats_add(&c->shard->stats, STAT_publishes_refused, 1);
+        fail(c, request, 401, "Authorization: Bearer with the server's token is missing or wrong");
+    } else
+        forward(c, request, body);
+}
+
+void site_serve(struct conn *c, const struct http_request *request, struct str body)
 {
     size_t index;
 
@@ -501,6 +571,8 @@ void site_serve(struct conn *c, const struct http_request *request)
         serve_websocket(c, request);
     else if (find_file(request->path, &index))
         serve_file(c, request, index);
+    else if (is_publish(request))
+        serve_publish(c, request, body);
     else
-        forward(c, request);
+        forward(c, request, (struct str){0});
 }

@@ -6,6 +6,7 @@
 #define HEATCAST_SERVE_SITE_H
 
 #include "base/blob.h"
+#include "io/address.h"
 #include "io/loop.h"
 #include "wire/http.h"
 
@@ -21,14 +22,16 @@ struct site_response {
     struct blob *gzip;        /* the body compressed; reference held; NULL when it was not made */
     char etag[20];            /* without quotes; "" for none */
     unsigned retry_after_s;   /* Retry-After; 0 leaves it out */
+    const char *allow;        /* of a 405: static text; NULL for those that are only read */
     bool is_handshake;        /* of a refused WebSocket upgrade: says which version we speak */
 };
 
 struct site_request {
-    enum http_method method; /* GET, HEAD or POST */
-    char *path;              /* owned; percent-encoded as it came */
-    char *query;             /* owned; "" for none */
-    char address[48];        /* the peer's, as text */
+    enum http_method method;         /* GET, HEAD or POST */
+    char *path;                      /* owned; percent-encoded as it came */
+    char *query;                     /* owned; "" for none */
+    char address[ADDRESS_TEXT_SIZE]; /* the peer's */
+    struct str body;                 /* owned; of POST /publish/…, else empty */
     bool accepts_gzip;
     struct site_response response;
     struct conn *conn; /* kept alive, though maybe closed, until the answer is back */
@@ -50,8 +53,12 @@ void site_answer(struct site_request *request);
 void site_load_files(struct shard_env *env);
 void site_free_files(struct shard_env *env);
 
-/* On the shard: answers or forwards a parsed request. */
-void site_serve(struct conn *conn, const struct http_request *request);
+/* On the shard: how many bytes of body are to come before site_serve(); minus a status to refuse
+ * with, where the body is too long. Only POST /publish/… with the right token has one that is read.
+ */
+int64_t site_body_size(const struct conn *conn, const struct http_request *request) MUST_CHECK;
+/* On the shard: answers or forwards a parsed request, with its body if one is read. */
+void site_serve(struct conn *conn, const struct http_request *request, struct str body);
 /* Answers what could not be parsed or is refused, and closes after it. */
 void site_refuse(struct conn *conn, int status);
 

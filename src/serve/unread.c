@@ -1,15 +1,10 @@
 #include "serve/unread.h"
 
-#include <string.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/limits.h"
 
-static _Atomic int64_t *place_of(struct unread *unread, const char *address)
+static _Atomic int64_t *place_of(struct unread *unread, const struct address *address)
 {
-    return &unread->places[XXH3_64bits(address, strlen(address)) % UNREAD_PLACES];
+    return &unread->places[address_hash(address) % UNREAD_PLACES];
 }
 
 static int64_t add(_Atomic int64_t *value, int64_t by)
@@ -17,7 +12,7 @@ static int64_t add(_Atomic int64_t *value, int64_t by)
     return atomic_fetch_add_explicit(value, by, memory_order_relaxed) + by;
 }
 
-int unread_take(struct unread *unread, const char *address, size_t size)
+int unread_take(struct unread *unread, const struct address *address, size_t size)
 {
     int64_t bytes = (int64_t)size;
     bool is_small = size <= LIMIT_UNREAD_BYTES_SMALL;
@@ -30,7 +25,7 @@ int unread_take(struct unread *unread, const char *address, size_t size)
     return status;
 }
 
-void unread_give(struct unread *unread, const char *address, size_t size)
+void unread_give(struct unread *unread, const struct address *address, size_t size)
 {
     add(place_of(unread, address), -(int64_t)size);
     add(&unread->total, -(int64_t)size);

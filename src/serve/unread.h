@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "base/base.h"
+#include "io/address.h"
 
 enum { UNREAD_PLACES = 1024 };
 
@@ -21,8 +21,8 @@ struct unread {
 
 /* Counts an answer of `size` bytes for `address`. Returns 0, or the status to answer instead: 429
  * where the address has too much, 503 where all have; nothing is counted then. */
-int unread_take(struct unread *unread, const char *address, size_t size) MUST_CHECK;
+int unread_take(struct unread *unread, const struct address *address, size_t size) MUST_CHECK;
 /* It was read, or its client is gone. */
-void unread_give(struct unread *unread, const char *address, size_t size);
+void unread_give(struct unread *unread, const struct address *address, size_t size);
 
 #endif

@@ -571,7 +571,7 @@ def test_a_slow_reader_is_warned_and_then_gets_the_newest(start):
 def test_who_takes_nothing_is_dropped(start):
     server = start(
         "--bin", "BTCUSDT=0.01,ETHUSDT=0.01,SOLUSDT=0.001",
-        "--ws-update-interval", "0.05", "--ws-slow-consumer-timeout", "1",
+        "--ws-update-interval", "0.05", "--ws-slow-consumer-disconnect", "1",
     )  # fmt: skip
     with server.socket(receive_buffer=4096) as ws:
         ws.send({"action": "subscribe", "symbols": SYMBOLS, "update_interval": 0})

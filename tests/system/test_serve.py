@@ -332,7 +332,7 @@ BAD = [
     ("ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "127"),
     ("ws-update-interval", "WS_UPDATE_INTERVAL", "0"),
     ("ws-update-interval", "WS_UPDATE_INTERVAL", "nan"),
-    ("ws-slow-consumer-timeout", "WS_SLOW_CONSUMER_TIMEOUT", "-1"),
+    ("ws-slow-consumer-disconnect", "WS_SLOW_CONSUMER_DISCONNECT", "-1"),
     ("ws-enabled", "WS_ENABLED", "maybe"),
     ("replay-speed", "HEATCAST_REPLAY_SPEED", "1e9"),
     ("sim-seed", "HEATCAST_SIM_SEED", "-1"),

@@ -383,6 +383,7 @@ def test_an_id_is_echoed_in_an_acknowledgement(client, id):
         "symbols": ["BTCUSDT"],
         "update_interval": 60,
         "mode": "snapshot",
+        "format": "levels",
     }
 
 
@@ -930,7 +931,7 @@ def test_a_slow_client_is_conflated_and_told_and_gets_the_newest(serve):
 
 
 def test_a_client_that_never_reads_is_closed_and_costs_nothing_afterwards(serve):
-    server = serve(*CROWDED, "--ws-slow-consumer-timeout", "2")
+    server = serve(*CROWDED, "--ws-slow-consumer-disconnect", "2")
     with RudeSocket(server.address) as quick:
         quick.subscribe("ETHUSDT", update_interval=1)
         with RudeSocket(server.address, receive_buffer=4096) as dead:
@@ -944,7 +945,7 @@ def test_a_client_that_never_reads_is_closed_and_costs_nothing_afterwards(serve)
 
 
 def test_a_reader_of_little_by_little_is_not_closed(serve):
-    server = serve(*CROWDED, "--ws-slow-consumer-timeout", "1")
+    server = serve(*CROWDED, "--ws-slow-consumer-disconnect", "1")
     with RudeSocket(server.address, receive_buffer=4096) as slow:
         slow.subscribe("BTCUSDT", update_interval=0)
         await_that(lambda: server.stats()["slow_consumers"] == 1, "it is slow")

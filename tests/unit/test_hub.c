@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "serve/hub.h"
@@ -10,8 +11,9 @@ static struct subscription *marks[64];
 static size_t mark_count;
 static unsigned interest_count;
 
-static void on_mark(struct subscription *sub)
+static void on_mark(struct subscription *sub, bool is_newer)
 {
+    (void)is_newer;
     marks[mark_count++] = sub;
 }
 
@@ -37,15 +39,55 @@ static struct topic *topic(const char *name)
     return hub_find(&hub, str_of(name));
 }
 
+/* A publication that says which way it was asked for: "whole", "since 3", … Differences to versions
+ * before PAYS_FROM would be longer than the whole. */
+enum { OLDEST = 10, PAYS_FROM = 15 };
+static unsigned written; /* calls of its writer */
+
+static bool difference_pays(const void *content, uint64_t since_seq)
+{
+    (void)content;
+    return since_seq >= PAYS_FROM;
+}
+
+static void write_content(const void *content, const struct encoding_key *key, struct buf *out)
+{
+    (void)content;
+    written++;
+    if (key->since_seq)
+        buf_printf(out, "since %d", (int)key->since_seq);
+    else
+        buf_add_text(out, key->not_resumed ? "not resumed" : "whole");
+    if (key->format == FORMAT_COLUMNS) buf_add_text(out, " in columns");
+}
+
+static void free_content(void *content)
+{
+    free(content);
+}
+
 static struct publication *publication(uint32_t topic_id, uint64_t epoch, uint64_t seq)
 {
-    return publication_new(topic_id, (struct version){epoch, seq}, blob_new("hello", 5), NULL);
+    static const struct content_ops ops = {difference_pays, write_content, free_content};
+
+    return publication_new(topic_id, (struct version){epoch, seq}, MIN(seq, OLDEST), &ops,
+                           mem_alloc(1));
+}
+
+static struct wish every(uint8_t interval)
+{
+    return (struct wish){.interval = interval, .packing = PACK_TEXT};
+}
+
+static void join_with(struct subscription *sub, const char *name, struct wish wish, int64_t now_ms)
+{
+    if (!sub->in_outbox.next) list_init(&sub->in_outbox);
+    hub_subscribe(&hub, sub, topic(name), &wish, (struct version){0}, now_ms);
 }
 
 static void join(struct subscription *sub, const char *name, uint8_t interval, int64_t now_ms)
 {
-    list_init(&sub->in_outbox);
-    hub_subscribe(&hub, sub, topic(name), interval, false, now_ms);
+    join_with(sub, name, every(interval), now_ms);
 }
 
 TEST(a_topic_is_found_by_its_whole_name_only)
@@ -168,7 +210,7 @@ TEST(subscribing_again_replaces_the_interval_and_never_doubles)
 
     begin();
     join(&sub, "BTC", 60, 0);
-    hub_subscribe(&hub, &sub, topic("BTC"), 1, false, 10);
+    join(&sub, "BTC", 1, 10);
     assert_int_equal(topic("BTC")->subscriber_count, 1);
     assert_int_equal(hub_deliver(&hub, publication(0, 1, 1), 2000), 1);
     assert_int_equal(hub_deliver(&hub, publication(0, 1, 2), 3000), 1); /* a second later */
@@ -187,13 +229,11 @@ TEST(interest_is_told_for_the_first_and_the_last_only)
     assert_int_equal(interest_count, 1);
     join(&b, "BTC", 7, 0);
     assert_int_equal(interest_count, 1);
-    hub_subscribe(&hub, &b, topic("BTC"), 7, true, 0); /* now somebody wants deflate */
-    assert_int_equal(interest_count, 2);
     hub_unsubscribe(&hub, &a);
+    assert_int_equal(interest_count, 1);
+    hub_unsubscribe(&hub, &b);
+    hub_unsubscribe(&hub, &b);
     assert_int_equal(interest_count, 2);
-    hub_unsubscribe(&hub, &b);
-    hub_unsubscribe(&hub, &b);
-    assert_int_equal(interest_count, 3);
     hub_deinit(&hub);
 }
 
@@ -240,7 +280,7 @@ TEST(everybody_ends_with_the_newest_and_never_too_often)
             for (size_t i = 0; i < mark_count; i++) {
                 size_t who = (size_t)(marks[i] - subs);
 
-                assert_true(now_ms - marked_at[who] >= subs[who].interval * 1000);
+                assert_true(now_ms - marked_at[who] >= subs[who].wish.interval * 1000);
                 marked_at[who] = now_ms;
             }
         }
@@ -257,62 +297,82 @@ TEST(everybody_ends_with_the_newest_and_never_too_often)
 
 /* --- the outbox: what a slow client has to be sent --- */
 
-static struct outbox *box;
-
+static struct outbox outbox;
+static struct encoding_cost cost;
 static unsigned gave_way;
 
-static void mark_in_box(struct subscription *sub)
+static void mark_in_box(struct subscription *sub, bool is_newer)
 {
-    gave_way += outbox_mark(box, sub);
+    gave_way += outbox_mark(sub, is_newer);
 }
 
-static void take(struct outbox *outbox, const char *expected, struct subscription *from)
+/* A client with an outbox and one subscription, not joined yet. */
+static void begin_client(struct subscription *sub)
 {
-    struct subscription *sub;
-    struct blob *blob = outbox_next(outbox, &sub);
+    begin();
+    outbox_init(&outbox);
+    *sub = (struct subscription){.outbox = &outbox};
+    hub.on_mark = mark_in_box;
+    cost = (struct encoding_cost){0};
+    gave_way = written = 0;
+}
 
-    assert_non_null(blob);
-    assert_ptr_equal(sub, from);
-    if (expected) {
-        assert_int_equal(blob->size, strlen(expected));
-        assert_memory_equal(blob->data, expected, blob->size);
-    }
-    blob_unref(blob);
+static void end_client(struct subscription *sub)
+{
+    struct outgoing none;
+
+    assert_false(outbox_next(&outbox, NULL, &cost, &none));
+    hub_unsubscribe(&hub, sub);
+    outbox_deinit(&outbox);
+    hub_deinit(&hub);
+}
+
+static void take(const char *expected, bool is_version)
+{
+    struct outgoing out;
+
+    assert_true(outbox_next(&outbox, NULL, &cost, &out));
+    assert_int_equal(out.is_version, is_version);
+    assert_int_equal(out.blob->size, strlen(expected));
+    assert_memory_equal(out.blob->data, expected, out.blob->size);
+    if (out.is_owned) blob_unref(out.blob);
 }
 
 TEST(a_topic_marked_again_is_sent_once_and_the_older_ones_give_way)
 {
-    struct outbox outbox;
-    struct subscription sub = {0}, *none;
+    struct subscription sub;
 
-    begin();
-    outbox_init(&outbox);
-    box = &outbox;
-    gave_way = 0;
-    hub.on_mark = mark_in_box;
+    begin_client(&sub);
     join(&sub, "BTC", 0, 0);
     hub_deliver(&hub, publication(0, 1, 1), 0);
     hub_deliver(&hub, publication(0, 1, 2), 0);
     hub_deliver(&hub, publication(0, 1, 3), 0);
     assert_int_equal(gave_way, 2);
-    take(&outbox, NULL, &sub);
+    take("whole", true);
     assert_int_equal(sub.sent.seq, 3);
-    assert_null(outbox_next(&outbox, &none));
-    hub_unsubscribe(&hub, &sub);
-    outbox_deinit(&outbox);
-    hub_deinit(&hub);
+    end_client(&sub);
+}
+
+TEST(asking_again_for_what_waits_already_drops_nothing)
+{
+    struct subscription sub;
+
+    begin_client(&sub);
+    hub_deliver(&hub, publication(0, 1, 1), 0);
+    join(&sub, "BTC", 0, 0);
+    join(&sub, "BTC", 5, 0);
+    assert_int_equal(gave_way, 0);
+    take("whole", true);
+    join(&sub, "BTC", 5, 0); /* who asks again is answered again */
+    take("whole", true);
+    end_client(&sub);
 }
 
 TEST(replies_go_first_in_order_and_are_never_dropped)
 {
-    struct outbox outbox;
-    struct subscription sub = {0}, *none;
+    struct subscription sub;
 
-    begin();
-    outbox_init(&outbox);
-    box = &outbox;
-    gave_way = 0;
-    hub.on_mark = mark_in_box;
+    begin_client(&sub);
     join(&sub, "BTC", 0, 0);
     hub_deliver(&hub, publication(0, 1, 1), 0);
     for (int i = 0; i < LIMIT_REPLIES_QUEUED; i++) {
@@ -324,36 +384,234 @@ TEST(replies_go_first_in_order_and_are_never_dropped)
     for (int i = 0; i < LIMIT_REPLIES_QUEUED; i++) {
         char text[2] = {(char)('!' + i), 0};
 
-        take(&outbox, text, NULL);
+        take(text, false);
     }
-    take(&outbox, NULL, &sub);
-    assert_null(outbox_next(&outbox, &none));
-    hub_unsubscribe(&hub, &sub);
-    outbox_deinit(&outbox);
-    hub_deinit(&hub);
+    take("whole", true);
+    end_client(&sub);
 }
 
 TEST(a_version_sent_early_is_not_sent_again_when_it_is_due)
 {
-    struct outbox outbox;
-    struct subscription sub = {0}, *none;
+    struct subscription sub;
 
-    begin();
-    outbox_init(&outbox);
-    box = &outbox;
-    gave_way = 0;
-    hub.on_mark = mark_in_box;
+    begin_client(&sub);
     hub_deliver(&hub, publication(0, 1, 1), 0);
     join(&sub, "BTC", 5, 0);                    /* marked for 1, not yet written */
     hub_deliver(&hub, publication(0, 1, 2), 1); /* not due for it */
-    take(&outbox, NULL, &sub);                  /* but the newest is what is sent */
+    take("whole", true);                        /* but the newest is what is sent */
     assert_int_equal(sub.sent.seq, 2);
     hub_tick(&hub, 5000); /* due for 2 now */
-    assert_null(outbox_next(&outbox, &none));
     assert_int_equal(gave_way, 0);
+    end_client(&sub);
+}
+
+/* --- differences --- */
+
+static const struct wish delta = {.packing = PACK_TEXT, .wants_delta = true};
+
+TEST(a_skipped_delta_client_gets_a_difference_to_what_it_really_has)
+{
+    struct subscription sub;
+
+    begin_client(&sub);
+    join_with(&sub, "BTC", delta, 0);
+    hub_deliver(&hub, publication(0, 1, 20), 0);
+    take("whole", true);
+    hub_deliver(&hub, publication(0, 1, 21), 0);
+    take("since 20", true);
+    hub_deliver(&hub, publication(0, 1, 22), 0);
+    hub_deliver(&hub, publication(0, 1, 25), 0);
+    take("since 21", true);
+    end_client(&sub);
+}
+
+TEST(a_difference_that_does_not_pay_or_reach_is_the_whole)
+{
+    struct subscription sub;
+
+    begin_client(&sub);
+    join_with(&sub, "BTC", delta, 0);
+    hub_deliver(&hub, publication(0, 1, 9), 0);
+    take("whole", true);
+    hub_deliver(&hub, publication(0, 1, 14), 0); /* remembers versions from 10 on */
+    take("whole", true);
+    hub_deliver(&hub, publication(0, 1, 16), 0); /* 14 is before PAYS_FROM */
+    take("whole", true);
+    hub_deliver(&hub, publication(0, 2, 17), 0); /* another epoch */
+    take("whole", true);
+    hub_deliver(&hub, publication(0, 2, 18), 0);
+    take("since 17", true);
+    end_client(&sub);
+}
+
+TEST(every_sixtieth_is_the_whole)
+{
+    struct subscription sub;
+    char text[32];
+
+    begin_client(&sub);
+    join_with(&sub, "BTC", delta, 0);
+    for (int seq = 100; seq < 300; seq++) {
+        hub_deliver(&hub, publication(0, 1, (uint64_t)seq), 0);
+        snprintf(text, sizeof(text), "since %d", seq - 1);
+        take((seq - 100) % 60 ? text : "whole", true);
+    }
+    end_client(&sub);
+}
+
+TEST(each_encoding_is_made_once_however_many_take_it)
+{
+    struct subscription subs[10];
+
+    begin_client(&subs[0]);
+    for (int i = 0; i < 10; i++) {
+        subs[i] = (struct subscription){.outbox = &outbox};
+        join_with(&subs[i], "BTC", delta, 0);
+    }
+    for (uint64_t seq = 20; seq < 23; seq++) {
+        hub_deliver(&hub, publication(0, 1, seq), 0);
+        for (int i = 0; i < 10; i++)
+            take(seq == 20 ? "whole" : seq == 21 ? "since 20" : "since 21", true);
+    }
+    assert_int_equal(written, 3);
+    assert_int_equal(cost.made, 3);
+    assert_int_equal(cost.reused, 27);
+    for (int i = 1; i < 10; i++)
+        hub_unsubscribe(&hub, &subs[i]);
+    end_client(&subs[0]);
+}
+
+static enum resume come_back(struct subscription *sub, struct version has, bool wants_delta)
+{
+    struct wish wish = {.packing = PACK_TEXT, .wants_delta = wants_delta};
+
+    return hub_subscribe(&hub, sub, topic("BTC"), &wish, has, 0);
+}
+
+TEST(who_comes_back_is_told_what_it_missed)
+{
+    struct subscription sub;
+
+    begin_client(&sub);
+    hub_deliver(&hub, publication(0, 7, 30), 0);
+    assert_int_equal(come_back(&sub, (struct version){7, 20}, true), RESUME_POSSIBLE);
+    take("since 20", true);
     hub_unsubscribe(&hub, &sub);
-    outbox_deinit(&outbox);
-    hub_deinit(&hub);
+    assert_int_equal(come_back(&sub, (struct version){7, 30}, true), RESUME_UP_TO_DATE);
+    hub_deliver(&hub, publication(0, 7, 31), 0);
+    take("since 30", true);
+    hub_unsubscribe(&hub, &sub);
+    assert_int_equal(come_back(&sub, (struct version){7, 20}, false), RESUME_POSSIBLE);
+    take("whole", true);
+    end_client(&sub);
+}
+
+TEST(who_cannot_be_told_what_it_missed_gets_the_whole_and_is_told_so_once)
+{
+    static const struct version foreign[] = {
+        {7, OLDEST - 1},  /* too long ago */
+        {7, 31},          /* to come */
+        {8, 1},           /* of a later run */
+        {6, 30},          /* of an earlier one */
+        {UINT64_MAX, 30}, /* of nobody's */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        struct subscription sub;
+
+        begin_client(&sub);
+        hub_deliver(&hub, publication(0, 7, 30), 0);
+        assert_int_equal(come_back(&sub, foreign[i], i % 2), RESUME_IMPOSSIBLE);
+        take("not resumed", true);
+        hub_deliver(&hub, publication(0, 7, 31), 0);
+        take(i % 2 ? "since 30" : "whole", true);
+        end_client(&sub);
+    }
+}
+
+TEST(who_comes_back_before_there_is_anything_is_judged_by_the_first_version)
+{
+    struct subscription sub;
+
+    begin_client(&sub);
+    assert_int_equal(come_back(&sub, (struct version){7, 20}, true), RESUME_LATER);
+    hub_deliver(&hub, publication(0, 7, 21), 0);
+    take("since 20", true);
+    hub_unsubscribe(&hub, &sub);
+    end_client(&sub);
+
+    begin_client(&sub);
+    assert_int_equal(come_back(&sub, (struct version){7, 20}, true), RESUME_LATER);
+    hub_deliver(&hub, publication(0, 9, 1), 0);
+    take("not resumed", true);
+    end_client(&sub);
+}
+
+/* --- encodings --- */
+
+static const struct encoding *encode(struct publication *pub, uint64_t since_seq,
+                                     enum packing packing)
+{
+    struct encoding_key key = {.since_seq = since_seq, .packing = (uint8_t)packing};
+
+    return publication_encode(pub, &key, NULL, &cost);
+}
+
+static void expect_bytes(const struct encoding *encoding, const void *bytes, size_t size)
+{
+    assert_int_equal(encoding->blob->size, size);
+    assert_memory_equal(encoding->blob->data, bytes, size);
+}
+
+TEST(a_message_is_packed_as_text_frame_or_event)
+{
+    struct publication *pub = publication(0, 36, 21);
+
+    written = 0;
+    expect_bytes(encode(pub, 0, PACK_FRAME), "\x81\x05whole", 7);
+    expect_bytes(encode(pub, 0, PACK_TEXT), "whole", 5);
+    expect_bytes(encode(pub, 20, PACK_EVENT), "id: 10:21\ndata: since 20\n\n", 26);
+    assert_int_equal(written, 2);
+    publication_unref(pub);
+}
+
+TEST(a_short_message_is_not_compressed_and_says_so)
+{
+    struct publication *pub = publication(0, 36, 21);
+    const struct encoding *encoding = encode(pub, 0, PACK_DEFLATED);
+
+    expect_bytes(encoding, "\x81\x05whole", 7);
+    assert_int_equal(encoding->key.packing, PACK_FRAME);
+    publication_unref(pub);
+}
+
+TEST(a_difference_that_does_not_pay_says_that_it_is_the_whole)
+{
+    struct publication *pub = publication(0, 36, 21);
+
+    assert_int_equal(encode(pub, 20, PACK_TEXT)->key.since_seq, 20);
+    assert_int_equal(encode(pub, 12, PACK_TEXT)->key.since_seq, 0);
+    assert_ptr_equal(encode(pub, 12, PACK_TEXT)->blob, encode(pub, 0, PACK_TEXT)->blob);
+    publication_unref(pub);
+}
+
+TEST(an_epoch_is_read_as_it_is_written_and_nothing_else_is_one)
+{
+    static const char *const bad[] = {"",    "A", "-1", "00", "01", " 1", "1 ", "3w5e11264sgsg",
+                                      "\xc3"};
+    static const uint64_t good[] = {0, 1, 35, 36, 1700000000000, UINT64_MAX};
+    uint64_t epoch = 77;
+    char text[14];
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        epoch_format(good[i], text);
+        assert_true(epoch_parse(str_of(text), &epoch));
+        assert_true(epoch == good[i]);
+    }
+    epoch = 77;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(epoch_parse(str_of(bad[i]), &epoch));
+    assert_int_equal(epoch, 77);
 }
 
 TEST(an_epoch_is_written_in_base_36)

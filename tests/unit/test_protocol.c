@@ -128,7 +128,7 @@ TEST(an_id_is_echoed_as_it_came)
         protocol_write_ack(&ack, &request, symbols, 1, 0.25);
         snprintf(expected, sizeof(expected),
                  "{\"type\":\"subscribed\",\"id\":%s,\"symbols\":[\"A\"],\"update_interval\":0.25,"
-                 "\"mode\":\"snapshot\"}",
+                 "\"mode\":\"snapshot\",\"format\":\"levels\"}",
                  ids[i]);
         assert_int_equal(ack.size, strlen(expected));
         assert_memory_equal(ack.data, expected, ack.size);
