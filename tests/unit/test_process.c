@@ -1,6 +1,7 @@
 /* What the kernel says of this process, beside what it does to be told so. */
 #include "test.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,23 @@
 
 #include "base/clock.h"
 #include "io/process.h"
+
+static int64_t walk_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int64_t count = -3; /* ".", ".." and the folder itself */
+
+    assert_non_null(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+TEST(all_open_files_are_counted)
+{
+    assert_int_equal(process_look().open_files, walk_files());
+}
 
 TEST(files_that_are_opened_are_counted)
 {
