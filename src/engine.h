@@ -25,7 +25,8 @@ struct symbol {
     int64_t first_any_ms;                /* of candles of all steps */
     int64_t oi_first_ms, oi_last_ms;     /* -1 for none */
     double first_price;                  /* the oldest stored one, USDT; 0 without candles */
-    double price; /* the newest that has happened; 0 while that is not known */
+    double price;         /* the newest that has happened; 0 while that is not known */
+    int64_t published_us; /* clock_monotonic_us() of its newest publication; 0 before the first */
 };
 
 /* `symbols` as store_symbols() gave them. On trouble (--bin, --replay-from) writes a sentence. */

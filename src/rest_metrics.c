@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/exposition.h"
 #include "engine.h"
 #include "io/process.h"
@@ -180,13 +181,20 @@ static void write_plain(struct buf *out, enum reading reading, int64_t number, u
     exposition_decimal(out, readings[reading].name, STR(""), number, decimals);
 }
 
-static void write_symbols(const struct rest_metrics *metrics, const uint32_t *subscribers,
-                          size_t count, struct buf *out)
+static void write_subscribers(const struct rest_metrics *metrics, const uint32_t *subscribers,
+                              size_t count, struct buf *out)
 {
     begin_reading(out, READING_heatcast_symbol_subscriptions);
     for (size_t i = 0; i < count; i++)
         write_labelled(out, READING_heatcast_symbol_subscriptions,
                        engine_symbol(metrics->engine, i)->name, subscribers[i], 0);
+}
+
+/* How old what is shown is, by the feed's clock and by ours. */
+static void write_ages(const struct rest_metrics *metrics, struct buf *out)
+{
+    int64_t now_us = clock_monotonic_us();
+
     begin_reading(out, READING_heatcast_symbol_candle_close_timestamp_seconds);
     for (size_t i = 0; i < engine_symbol_count(metrics->engine); i++) {
         const struct symbol *symbol = engine_symbol(metrics->engine, i);
@@ -195,6 +203,14 @@ static void write_symbols(const struct rest_metrics *metrics, const uint32_t *su
             write_labelled(out, READING_heatcast_symbol_candle_close_timestamp_seconds,
                            symbol->name,
                            engine_visible_ms(metrics->engine, symbol) + symbol->step_ms, 3);
+    }
+    begin_reading(out, READING_heatcast_symbol_last_publication_age_seconds);
+    for (size_t i = 0; i < engine_symbol_count(metrics->engine); i++) {
+        const struct symbol *symbol = engine_symbol(metrics->engine, i);
+
+        if (symbol->published_us)
+            write_labelled(out, READING_heatcast_symbol_last_publication_age_seconds, symbol->name,
+                           now_us - symbol->published_us, 6);
     }
 }
 
@@ -219,7 +235,8 @@ void rest_metrics_write_text(const struct rest_metrics *metrics, const uint32_t 
     write_histograms(metrics, &sum, out);
     begin_reading(out, READING_heatcast_build_info);
     write_labelled(out, READING_heatcast_build_info, HEATCAST_VERSION, 1, 0);
-    write_symbols(metrics, subscribers, count, out);
+    write_subscribers(metrics, subscribers, count, out);
+    write_ages(metrics, out);
     write_plain(out, READING_heatcast_store_jobs_waiting, store_jobs_waiting(metrics->store), 0);
     write_process(out);
 }

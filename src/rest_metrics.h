@@ -19,6 +19,8 @@ struct store;
     X(heatcast_symbol_subscriptions, gauge, "symbol", "subscriptions to the symbol now held")      \
     X(heatcast_symbol_candle_close_timestamp_seconds, gauge, "symbol",                             \
       "when the newest candle closed, of those that have happened on the feed's clock")            \
+    X(heatcast_symbol_last_publication_age_seconds, gauge, "symbol",                               \
+      "since the symbol's newest publication; none before its first")                              \
     X(heatcast_store_jobs_waiting, gauge, "", "store jobs that wait for a free thread")            \
     X(process_start_time_seconds, gauge, "", "when the process began")                             \
     X(process_cpu_seconds_total, counter, "", "processor time, of all threads")                    \
