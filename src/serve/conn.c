@@ -78,12 +78,19 @@ int conn_owe(struct conn *c, size_t answer_size)
     return 0;
 }
 
+static void drop_held(struct conn *c)
+{
+    if (c->ws.held) buf_deinit(c->ws.held);
+    free(c->ws.held);
+    c->ws.held = NULL;
+}
+
 void conn_unref(struct conn *c)
 {
     if (--c->refs) return;
     if (c->is_ws) {
         ws_deinit(&c->ws.ws);
-        buf_deinit(&c->ws.held);
+        drop_held(c);
     } else
         buf_deinit(&c->http.head);
     outbox_deinit(&c->outbox);
@@ -101,13 +108,13 @@ static void give_place_back(struct conn *c)
     crowd_leave(&c->shard->env->crowd, &c->address);
 }
 
-/* Nothing of it is pending but its memory, which this batch of events may still name. */
-static void let_go_of_writing(struct conn *c)
+static void drop_rest(struct conn *c)
 {
-    if (!c->writing.blob) return;
-    count(c, STAT_queue_bytes, -(int64_t)(c->writing.blob->size - c->written));
-    blob_unref(c->writing.blob);
-    c->writing.blob = NULL;
+    if (!c->rest) return;
+    count(c, STAT_queue_bytes, -(int64_t)(c->rest->out.blob->size - c->rest->written));
+    blob_unref(c->rest->out.blob);
+    free(c->rest);
+    c->rest = NULL;
 }
 
 /* `code` is what ends it, if it is a WebSocket whose end nobody has told yet. */
@@ -119,7 +126,7 @@ static void end(struct conn *c, unsigned code)
     count(c, STAT_connections, -1);
     give_place_back(c);
     forget_unread(c);
-    let_go_of_writing(c);
+    drop_rest(c);
     if (c->is_refused)
         atomic_fetch_sub_explicit(&c->shard->env->refused_count, 1, memory_order_relaxed);
     close(c->fd);
@@ -190,9 +197,8 @@ static ssize_t send_some(const struct conn *c, const char *bytes, size_t size)
 static void keep(struct conn *c, const struct outgoing *out, size_t written)
 {
     if (!out->is_owned) blob_ref(out->blob);
-    c->writing = *out;
-    c->written = written;
-    c->progress_ms = shard_now_ms(c->shard);
+    c->rest = mem_alloc(sizeof(*c->rest));
+    *c->rest = (struct rest){*out, written, shard_now_ms(c->shard)};
     count(c, STAT_queue_bytes, (int64_t)(out->blob->size - written));
     list_remove(&c->in_turn);
     list_append(&c->shard->blocked, &c->in_turn);
@@ -218,21 +224,23 @@ static bool write_out(struct conn *c, const struct outgoing *out)
 /* The socket takes bytes again. */
 static void write_more(struct conn *c)
 {
-    struct blob *blob = c->writing.blob;
+    struct rest *rest = c->rest;
+    const struct blob *blob;
     ssize_t sent;
 
-    if (!blob) return;
-    sent = send_some(c, blob->data + c->written, blob->size - c->written);
+    if (!rest) return;
+    blob = rest->out.blob;
+    sent = send_some(c, blob->data + rest->written, blob->size - rest->written);
     if (sent < 0) {
         conn_destroy(c);
         return;
     }
-    if (sent) c->progress_ms = shard_now_ms(c->shard);
-    c->written += (size_t)sent;
+    if (sent) rest->progress_ms = shard_now_ms(c->shard);
+    rest->written += (size_t)sent;
     count(c, STAT_queue_bytes, -(int64_t)sent);
-    if (c->written < blob->size) return;
-    count_written(c, &c->writing);
-    let_go_of_writing(c);
+    if (rest->written < blob->size) return;
+    count_written(c, &rest->out);
+    drop_rest(c);
     list_remove(&c->in_turn);
     set_interest(c, c->interest & ~(unsigned)POLL_WRITE);
     conn_flush(c);
@@ -257,7 +265,7 @@ void conn_note_dropped(struct conn *c)
 {
     /* Two versions that meet before the loop comes round to writing are nobody's slowness; with
      * bytes that the socket refuses, it is the client's. */
-    if (!c->writing.blob) return;
+    if (!c->rest) return;
     count(c, STAT_snapshots_dropped, 1);
     c->dropped++;
     set_slow(c, true);
@@ -269,7 +277,7 @@ void conn_flush(struct conn *c)
     struct deflater *deflater = c->uses_deflate ? shard_deflater(shard) : NULL;
     struct outgoing out;
 
-    if (c->writing.blob || c->state == CONN_CLOSED) return;
+    if (c->rest || c->state == CONN_CLOSED) return;
     warn_if_slow(c);
     if (c->state == CONN_CLOSED) return;
     while (outbox_next(&c->outbox, deflater, &shard->cost, &out))
@@ -331,11 +339,12 @@ void conn_close(struct conn *c, unsigned code, struct str reason)
  * reads why. TCP_USER_TIMEOUT ends that, too. */
 static void part(struct conn *c)
 {
+    const struct rest *rest = c->rest;
     int all = INT_MAX;
     struct buf last = {0};
 
     setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &all, sizeof(all));
-    buf_add(&last, c->writing.blob->data + c->written, c->writing.blob->size - c->written);
+    buf_add(&last, rest->out.blob->data + rest->written, rest->out.blob->size - rest->written);
     frame_append_close(&last, WS_CLOSE_TRY_AGAIN_LATER,
                        STR("you took nothing of what waited for you"), NULL);
     (void)send_some(c, last.data, last.size);
@@ -404,8 +413,8 @@ static bool answer_is_overdue(const struct conn *c, int64_t now_ms)
 
 void conn_check_deadlines(struct conn *c, int64_t now_ms)
 {
-    if (c->writing.blob && (now_ms - c->progress_ms >= c->shard->env->slow_consumer_ms ||
-                            answer_is_overdue(c, now_ms)))
+    if (c->rest && (now_ms - c->rest->progress_ms >= c->shard->env->slow_consumer_ms ||
+                    answer_is_overdue(c, now_ms)))
         cut(c);
     else if (c->state == CONN_OPEN)
         check_open(c, now_ms);
@@ -575,15 +584,17 @@ void conn_pause(struct conn *c)
 {
     set_interest(c, c->interest & ~(unsigned)POLL_READ);
     c->is_paused = true;
-    ws_take_rest(&c->ws.ws, &c->ws.held);
+    c->ws.held = mem_zalloc(sizeof(*c->ws.held));
+    ws_take_rest(&c->ws.ws, c->ws.held);
 }
 
 /* What had come before the pause is looked at first; it may lead to the next one. */
 static void resume(struct conn *c)
 {
-    struct buf rest = c->ws.held;
+    struct buf rest = *c->ws.held;
 
-    c->ws.held = (struct buf){0};
+    free(c->ws.held);
+    c->ws.held = NULL;
     c->is_paused = false;
     receive_ws(c, (uint8_t *)rest.data, rest.size);
     buf_deinit(&rest);

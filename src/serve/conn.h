@@ -32,9 +32,16 @@ struct conn_http {
 /* What only a WebSocket has. */
 struct conn_ws {
     struct ws ws;
-    struct buf held;       /* paused: what came and is not looked at yet */
+    struct buf *held;      /* paused: owned; what came and is not looked at yet; else NULL */
     double message_tokens; /* rate limit: messages it may send now */
     int64_t tokens_ms;
+};
+
+/* A write that the socket did not take whole. */
+struct rest {
+    struct outgoing out; /* a reference is held */
+    size_t written;      /* bytes of it that are */
+    int64_t progress_ms; /* when the socket last took a byte */
 };
 
 struct conn {
@@ -49,9 +56,7 @@ struct conn {
     struct list in_turn; /* in shard->to_flush; blocked while the socket refuses; buried at last */
 
     struct outbox outbox;
-    struct outgoing
-        writing;    /* a reference held while the socket refuses its rest; else .blob NULL */
-    size_t written; /* bytes of it that are */
+    struct rest *rest; /* owned; NULL while the socket takes all there is */
 
     union {
         struct conn_http http;
@@ -78,7 +83,6 @@ struct conn {
 
     int64_t since_ms; /* when the state, or the current request, began */
     int64_t last_received_ms;
-    int64_t progress_ms;    /* when the socket last took a byte, of those waiting */
     int64_t slow_warned_ms; /* when the last SLOW_CONSUMER went out; 0 for never */
 };
 

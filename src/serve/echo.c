@@ -15,5 +15,5 @@ void echo_message(struct conn *c, enum ws_opcode opcode, struct str payload)
     conn_reply(c, blob_take(&frame));
     conn_flush(c);
     /* A peer that sends without reading waits; otherwise its answers would pile up here. */
-    if (c->state == CONN_OPEN && c->writing.blob) conn_pause(c);
+    if (c->state == CONN_OPEN && c->rest) conn_pause(c);
 }

@@ -9,12 +9,17 @@ void outbox_init(struct outbox *outbox)
     list_init(&outbox->marked);
 }
 
+/* The ring goes with its last reply: most clients are told something once, then only versions. */
 static struct blob *pop_reply(struct outbox *outbox)
 {
     struct blob *frame = outbox->replies[outbox->reply_first];
 
     outbox->reply_first = (uint16_t)((outbox->reply_first + 1) % outbox->reply_capacity);
     outbox->reply_count--;
+    if (outbox->reply_count) return frame;
+    free(outbox->replies);
+    outbox->replies = NULL;
+    outbox->reply_first = outbox->reply_capacity = 0;
     return frame;
 }
 
@@ -22,8 +27,6 @@ void outbox_deinit(struct outbox *outbox)
 {
     while (outbox->reply_count)
         blob_unref(pop_reply(outbox));
-    free(outbox->replies);
-    outbox->replies = NULL;
 }
 
 /* Doubles the ring; its contents start at 0 again. */

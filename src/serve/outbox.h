@@ -13,7 +13,7 @@
 
 struct outbox {
     struct list marked;    /* subscription.in_outbox, the longest waiting first */
-    struct blob **replies; /* owned ring of owned references; NULL while there never was one */
+    struct blob **replies; /* owned ring of owned references; NULL while there is none */
     uint16_t reply_first, reply_count, reply_capacity;
 };
 
