@@ -1,14 +1,16 @@
 """/metrics and /ws/stats: their form, and what they say after known traffic."""
 
+import json
 import os
 import re
+import struct
 import time
 
 import pytest
 
 import exposition
 from dumps import STEP_MS, START_MS, write_klines, write_metrics
-from rude import RudeSocket, text
+from rude import CLOSE, DEFLATE, PING, TEXT, Rude, RudeSocket, frame, inflate, text
 from server import FAST, ROOT, await_that, ingest
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
@@ -182,6 +184,178 @@ def test_counters_say_what_clients_did(serve):
         client.close()
     server.await_stat("all have gone", websockets=0, subscriptions=0)
     assert set(metrics(server)["heatcast_symbol_subscriptions"].by("symbol").values()) == {0}
+
+
+def updates(server):
+    """{(door, type, format, compression): [messages, bytes]}, those above 0."""
+    found, counts = metrics(server), {}
+    for i, what in enumerate(("updates", "update_bytes")):
+        for _, labels, value in found[f"heatcast_{what}_sent_total"].samples:
+            key = tuple(labels[name] for name in ("door", "type", "format", "compression"))
+            counts.setdefault(key, [0, 0])[i] = value
+    return {key: value for key, value in counts.items() if any(value)}
+
+
+def header_size(payload):
+    """Of a server's frame, RFC 6455 §5.2."""
+    return 2 if len(payload) < 126 else 4 if len(payload) < 65536 else 10
+
+
+def take_update(client):
+    """The next snapshot or delta: its message, and the bytes of its frame."""
+    got = client.take_frame()
+    while got.opcode == PING:
+        got = client.take_frame()
+    assert got.opcode == TEXT
+    message = json.loads(inflate(got.payload) if got.rsv else got.payload)
+    return message, header_size(got.payload) + len(got.payload)
+
+
+@pytest.mark.parametrize("form", ["levels", "columns"])
+@pytest.mark.parametrize("compression", ["plain", "deflate"])
+def test_snapshots_are_counted_by_encoding_to_the_byte(real_db, serve, form, compression):
+    server = serve(db=real_db)
+    fields = {"Sec_WebSocket_Extensions": DEFLATE} if compression == "deflate" else {}
+    size = 0
+    for _ in range(3):
+        with RudeSocket(server.address, **fields) as client:
+            client.subscribe("BTCUSDT", format=form)
+            message, bytes_ = take_update(client)
+            assert message["type"] == "snapshot"
+            size += bytes_
+    server.await_stat("all have gone", websockets=0)
+    assert updates(server) == {("ws", "snapshot", form, compression): [3, size]}
+
+
+def test_deltas_are_counted_by_encoding_to_the_byte(serve):
+    server = serve(*FAST)
+    counts = {}
+    with RudeSocket(server.address) as client:
+        client.subscribe("BTCUSDT", update_interval=0, mode="delta", format="columns")
+        while len(counts) < 2 or sum(n for n, _ in counts.values()) < 8:
+            message, size = take_update(client)
+            count = counts.setdefault(("ws", message["type"], "columns", "plain"), [0, 0])
+            count[0] += 1
+            count[1] += size
+        client.say({"action": "unsubscribe", "symbols": ["BTCUSDT"], "id": 1})
+        while (got := take_update(client))[0]["type"] != "unsubscribed":
+            count = counts[("ws", got[0]["type"], "columns", "plain")]
+            count[0] += 1
+            count[1] += got[1]
+        assert updates(server) == counts
+
+
+def test_encodings_are_made_once_and_then_reused(real_db, serve):
+    server = serve("--threads", "1", db=real_db)
+    clients = [RudeSocket(server.address) for _ in range(5)]
+    for client in clients:
+        client.subscribe("BTCUSDT")
+        client.take_message("snapshot")
+    first = metrics(server)["heatcast_encodings_total"].by("result")
+    for client in clients[:2]:
+        client.subscribe("BTCUSDT", format="columns")
+        client.take_message("snapshot")
+    second = metrics(server)["heatcast_encodings_total"].by("result")
+    assert first["reused"] == 4
+    assert second["reused"] == 5
+    assert 1 <= first["made"] < second["made"] <= 2 * first["made"]
+    found = metrics(server)
+    assert 1 <= found["heatcast_encode_seconds"].one("_count") <= second["made"]
+    assert found["heatcast_deflate_seconds"].one("_count") == 0
+    for client in clients:
+        client.close()
+
+
+def test_what_a_publication_took_is_timed_once_a_shard(serve):
+    server = serve(*FAST, "--threads", "1")
+    with RudeSocket(server.address) as client:
+        client.subscribe("BTCUSDT", update_interval=0)
+        client.take_messages(5)
+        found = metrics(server)
+    times = found["heatcast_publish_to_last_write_seconds"].one("_count")
+    assert 3 <= times <= found["heatcast_publications_total"].one()
+    assert found["heatcast_loop_busy_seconds"].one("_count", shard="0") > 5
+
+
+CLOSES = [
+    ("1000", frame(CLOSE, struct.pack(">H", 1000))),
+    ("1001", frame(CLOSE, struct.pack(">H", 1001) + b"reloading")),
+    ("1005", frame(CLOSE)),
+    ("other", frame(CLOSE, struct.pack(">H", 4321))),
+    ("1002", frame(PING, fin=False)),
+    ("1003", frame(2, b"x")),
+    ("1007", frame(TEXT, b"\xff")),
+    ("1009", frame(TEXT, b"", length=5000)),
+]
+
+
+def test_closes_are_counted_by_the_code_that_was_first(serve):
+    server = serve("--threads", "2")
+    for _, bytes_ in CLOSES:
+        with RudeSocket(server.address) as client:
+            client.send(bytes_)
+            client.take_end()
+    with RudeSocket(server.address) as client:
+        client.reset()
+    server.await_stat("all have gone", websockets=0, closes_1006=1)
+    expected = {code: 1 for code, _ in CLOSES} | {"1006": 1}
+    closes = metrics(server)["heatcast_closes_total"].by("code")
+    assert {code: count for code, count in closes.items() if count} == expected
+
+
+def test_resumes_are_counted_by_what_they_got(serve):
+    server = serve(*FAST)
+    with RudeSocket(server.address) as client:
+        client.subscribe("BTCUSDT", update_interval=0, mode="delta")
+        old = client.take_message()
+        client.take_messages(3)
+    for since, epoch in ((old["seq"], old["epoch"]), (old["seq"], "0")):
+        with RudeSocket(server.address) as client:
+            client.subscribe("BTCUSDT", mode="delta", since={"BTCUSDT": since}, epoch=epoch)
+            client.take_message()
+    assert metrics(server)["heatcast_resumes_total"].by("answer") == {
+        "delta": 1, "snapshot": 1, "current": 0
+    }  # fmt: skip
+
+
+def test_who_is_up_to_date_is_a_resume_too(real_db, serve):
+    server = serve(db=real_db)
+    with RudeSocket(server.address) as client:
+        client.subscribe("BTCUSDT", mode="delta")
+        old = client.take_message()
+        with RudeSocket(server.address) as other:
+            since = {"BTCUSDT": old["seq"]}
+            other.subscribe("BTCUSDT", mode="delta", since=since, epoch=old["epoch"])
+            other.pong()
+    assert metrics(server)["heatcast_resumes_total"].by("answer")["current"] == 1
+
+
+@pytest.mark.parametrize("reads_again", [False, True])
+def test_bytes_that_a_socket_refused_are_a_gauge(serve, reads_again):
+    server = serve(*FAST)
+    with RudeSocket(server.address, receive_buffer=4096) as client:
+        client.subscribe("BTCUSDT", "ETHUSDT", "SOLUSDT", update_interval=0)
+        await_that(lambda: metrics(server)["heatcast_queue_bytes"].one() > 0, "refused bytes")
+        if reads_again:
+            symbols = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+            client.say({"action": "unsubscribe", "symbols": symbols, "id": 1})
+            client.take_message("unsubscribed")
+            await_that(lambda: metrics(server)["heatcast_queue_bytes"].one() == 0, "all is taken")
+    await_that(lambda: metrics(server)["heatcast_queue_bytes"].one() == 0, "they are let go of")
+
+
+def test_a_connection_is_counted_at_its_door(serve):
+    server = serve(*FAST)
+
+    def are(**doors):
+        found = metrics(server)
+        by_door = found["heatcast_connections_by_door"].by("door")
+        return by_door == doors and found["heatcast_connections"].one() == sum(doors.values())
+
+    with Rude(server.address) as idle, RudeSocket(server.address):
+        idle.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        await_that(lambda: are(ws=1, sse=0, http=2), "one idle, one that asks")
+    await_that(lambda: are(ws=0, sse=0, http=1), "the one that asks")
 
 
 def test_what_the_store_does_is_timed(real):
