@@ -29,18 +29,20 @@ static void add_level(struct edition *edition, const struct edition_level *was, 
 static void merge_levels(struct edition *edition, const struct snapshot *snapshot,
                          const struct edition *before)
 {
-    const struct level *is = snapshot->levels, *is_end = is + snapshot->level_count;
-    const struct edition_level *was = NULL, *was_end = NULL;
+    size_t is_left = snapshot->level_count, was_left = before ? before->level_count : 0;
+    const struct level *is = snapshot->levels;
+    const struct edition_level *was = before ? before->levels : NULL;
 
-    if (before) was = before->levels, was_end = was + before->level_count;
-    while (is < is_end || was < was_end) {
-        if (was == was_end || (is < is_end && is->bucket < was->level.bucket)) {
+    while (is_left || was_left) {
+        if (!was_left || (is_left && is->bucket < was->level.bucket)) {
             add_level(edition, NULL, *is++);
-        } else if (is == is_end || was->level.bucket < is->bucket) {
+            is_left--;
+        } else if (!is_left || was->level.bucket < is->bucket) {
             add_level(edition, was, (struct level){.bucket = was->level.bucket});
-            was++;
+            was++, was_left--;
         } else {
             add_level(edition, was++, *is++);
+            is_left--, was_left--;
         }
     }
 }
