@@ -159,20 +159,20 @@ static int64_t read_density(struct parser *p, struct field field)
 /* A price's bucket. */
 static int64_t read_price(struct parser *p, struct field field)
 {
-    double price = read_number(p, field), quotient = price / p->bin;
+    double price = read_number(p, field), quotient = price / p->bin, bucket = round(quotient);
 
     if (price < 0)
         fail(p, field, "%s is below 0", shown(price).at);
-    else if (quotient > BUCKET_MAX)
+    else if (bucket > BUCKET_MAX)
         fail(p, field, "%s is more than %g times price_bin_size %s", shown(price).at, BUCKET_MAX,
              shown(p->bin).at);
-    else if (fabs(quotient - round(quotient)) > MULTIPLE_TOLERANCE * quotient)
+    else if (fabs(quotient - bucket) > MULTIPLE_TOLERANCE * quotient)
         fail(p, field, "%s is not a multiple of price_bin_size %s", shown(price).at,
              shown(p->bin).at);
-    else if (llround(quotient) <= p->last_bucket)
+    else if ((int64_t)bucket <= p->last_bucket)
         fail(p, field, "%s is not above the level before", shown(price).at);
     else
-        return llround(quotient);
+        return (int64_t)bucket;
     return 0;
 }
 

@@ -188,6 +188,7 @@ TEST(a_bucket_is_the_rounded_quotient)
     assert_bucket("1e-12", "0.000000008008", 8008);
     assert_bucket("1e-12", "999.999999999999", INT64_C(999999999999999));
     assert_bucket("1e-12", "1000", INT64_C(1000000000000000));
+    assert_bucket("0.003979315674", "3979315674000", INT64_C(1000000000000000)); /* .1 above */
     assert_bucket("1000000", "1e21", INT64_C(1000000000000000));
     assert_bucket("123456.789", "246913.578", 2);
 }
