@@ -38,6 +38,7 @@ OBJECTS := $(SOURCES:%.c=$B/%.o)
 LIBRARY := $(filter-out $B/src/main.o,$(OBJECTS))
 UNIT    := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst bench/%.c,$B/bench/%,$(wildcard bench/*.c))
+BENCHED := $(addprefix $B/bench/,load bare bare-uring)
 C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/unit/*.[ch] bench/*.[ch])
 
 # `make V=1` shows whole command lines.
@@ -69,6 +70,11 @@ tsan: setup-test ## the same tests under ThreadSanitizer
 	@$(SUBMAKE) MODE=tsan program unit-tests
 	@MODE=tsan scripts/test
 
+bench: build ## heatcast beside other servers, on loopback; QUICK=1, ONLY=bare,heatcast, RESUME=1
+	@scripts/setup bench
+	@$(SUBMAKE) bench-programs
+	@bench/run.py $(if $(QUICK),--quick) $(if $(RESUME),--resume) $(if $(ONLY),--only $(ONLY))
+
 bench-engine: build ## candles per second of the heatmap engine, against walking all groups
 	@$(SUBMAKE) $B/bench/engine && $B/bench/engine
 
@@ -96,6 +102,7 @@ clean: ## remove what was built (not .deps, not data)
 
 setup:
 	@scripts/setup build
+bench-programs: $(BENCHED)
 setup-test:
 	@scripts/setup test
 
@@ -135,9 +142,20 @@ $B/bench/%: bench/%.c $(LIBRARY) $B/assets.o
 	$(call say,LD,$@)
 	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
 
+# Of what they use and no more: what the bare loop needs of memory is compared too.
+BENCHED_WIRE := $(patsubst %,$B/src/%.o,base/base base/buf base/clock base/utf8 wire/deflate wire/frame \
+	wire/handshake wire/http)
+$B/bench/load: $(addprefix $B/bench/,load.o load_crowd.o load_server.o)
+$B/bench/bare: $(addprefix $B/bench/,bare.o sender_plain.o)
+$B/bench/bare-uring: $(addprefix $B/bench/,bare.o sender_uring.o)
+$B/bench/bare-uring: LINK_URING := -luring
+$(BENCHED): $(BENCHED_WIRE)
+	$(call say,LD,$@)
+	$Q$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcrypto -lz -lm $(LINK_URING)
+
 compile_commands.json: Makefile $(SOURCES)
 	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(BENCHES:=.d)
 
-.PHONY: help build run test asan tsan bench-engine bench-broadcast lint floors format install clean setup setup-test program unit-tests
+.PHONY: help build run test asan tsan bench bench-programs bench-engine bench-broadcast lint floors format install clean setup setup-test program unit-tests

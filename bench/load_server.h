@@ -1,0 +1,29 @@
+/* load_server.h - what the load generator sees of the server under test, from outside.
+ *
+ * A server is a process and all that it started. Looks into /proc and asks the kernel for its
+ * sockets; needs no help from the server. */
+#ifndef HEATCAST_BENCH_LOAD_SERVER_H
+#define HEATCAST_BENCH_LOAD_SERVER_H
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+#include "base/base.h"
+
+/* CPU time of all its threads so far, in nanoseconds (schedstat: what the scheduler counts, exact
+ * while they sleep; kernel work for their sends included). */
+int64_t server_cpu_ns(pid_t pid);
+
+/* Waits until it rests, which also lets garbage collectors and timers finish what they had begun:
+ * less than 2 % of a core for a while, at most `ms_max`. Returns its CPU time then. */
+int64_t server_wait_rest(pid_t pid, int ms_max);
+
+/* Its memory: the sum of Pss, in bytes. */
+int64_t server_memory_bytes(pid_t pid);
+
+/* Kernel memory for what waits unsent at the server for these peers (SK_MEMINFO: bytes queued for
+ * writing and reserved). Returns how many of them still have a connection. */
+unsigned server_queued_bytes(uint16_t port, const struct sockaddr_in *peers, unsigned peer_count,
+                             int64_t *bytes);
+
+#endif
