@@ -13,6 +13,7 @@
 #include "feed/replay.h"
 #include "heat/edition.h"
 #include "heat/price_bin.h"
+#include "io/dump_name.h"
 
 /* A symbol that lost its last subscriber is kept up to date for a while: people reload pages. */
 #define IDLE_MS 60000
@@ -129,9 +130,10 @@ int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symb
 static uint64_t hash_of(const struct snapshot *snapshot)
 {
     static_assert(sizeof(struct level) == 3 * sizeof(int64_t), "no padding");
+    const int64_t scale[] = {snapshot->current_price_e8, snapshot->bin_e12};
 
     return XXH3_64bits_withSeed(snapshot->levels, snapshot->level_count * sizeof(struct level),
-                                (uint64_t)snapshot->current_price_e8);
+                                XXH3_64bits(scale, sizeof(scale)));
 }
 
 static bool difference_pays(const void *content, uint64_t since_seq)
@@ -170,6 +172,7 @@ static void publish(struct live *live)
     live->latest =
         publication_new(live->symbol.id, live->version, edition->oldest_seq, &edition_ops, edition);
     live->is_forgotten = false;
+    live->symbol.published_us = live->latest->made_us;
     server_publish(engine->server, publication_ref(live->latest));
 }
 
@@ -207,7 +210,9 @@ static void answer_latest(const struct live *live, struct site_request *request)
     } else if (live->engine->is_stopping)
         site_fail(&request->response, 503, "the server is stopping");
     else
-        site_fail(&request->response, 404, "no candles are stored for this symbol yet");
+        site_fail(&request->response, 404,
+                  live->symbol.is_published ? "nothing has been published for this symbol yet"
+                                            : "no candles are stored for this symbol yet");
     site_answer(request);
 }
 
@@ -400,6 +405,7 @@ static void start_refresh(struct live *live)
 
 static void tick_live(struct live *live, int64_t now)
 {
+    if (live->symbol.is_published) return; /* nobody here could build it again */
     if (!live->has_subscribers && (live->is_forgotten || !live->latest)) return;
     if (!live->has_subscribers && now - live->idle_since_ms >= IDLE_MS) {
         live->is_forgotten = true;
@@ -444,6 +450,7 @@ void engine_on_interest(void *context, uint32_t topic_id, bool has_subscribers)
     struct live *live = &engine->lives[topic_id];
 
     live->has_subscribers = has_subscribers;
+    if (live->symbol.is_published) return; /* the shards have what there is */
     if (!has_subscribers)
         live->idle_since_ms = now_ms(engine);
     else if (!live->latest || live->is_forgotten)
@@ -455,13 +462,36 @@ void engine_answer_latest(struct engine *engine, const struct symbol *symbol,
 {
     struct live *live = &engine->lives[symbol->id];
 
-    if (live->latest && live->has_subscribers) {
+    if (live->symbol.is_published || (live->latest && live->has_subscribers)) {
         answer_latest(live, request);
         return;
     }
     live->waiters = mem_realloc(live->waiters, (live->waiter_count + 1) * sizeof(request));
     live->waiters[live->waiter_count++] = request;
     start_refresh(live);
+}
+
+struct engine_published engine_publish(struct engine *engine, const struct symbol *symbol,
+                                       struct snapshot *snapshot)
+{
+    struct live *live = &engine->lives[symbol->id];
+    uint64_t hash = hash_of(snapshot);
+    bool has_changed = !live->latest || hash != live->content_hash;
+
+    assert(symbol->is_published);
+    live->created += snapshot->positions_created;
+    live->consumed += snapshot->positions_consumed;
+    snapshot_deinit(&live->snapshot);
+    live->snapshot = *snapshot;
+    *snapshot = (struct snapshot){0};
+    if (has_changed) {
+        if (!live->latest) begin_epoch(live);
+        live->content_hash = hash;
+        live->symbol.bin_e12 = live->snapshot.bin_e12;
+        live->symbol.price = price_to_double(live->snapshot.current_price_e8);
+        publish(live);
+    }
+    return (struct engine_published){live->version, has_changed};
 }
 
 void engine_on_candle(void *context, const char *name, const struct candle *newest)
@@ -473,7 +503,7 @@ void engine_on_candle(void *context, const char *name, const struct candle *newe
     if (!symbol) return;
     symbol->last_open_ms = MAX(symbol->last_open_ms, newest->open_time_ms);
     symbol->oi_last_ms = MAX(symbol->oi_last_ms, newest->open_time_ms);
-    symbol->price = price_to_double(newest->close_e8);
+    if (!symbol->is_published) symbol->price = price_to_double(newest->close_e8);
 }
 
 /* --- symbols --- */
@@ -495,15 +525,13 @@ const struct symbol *engine_find(const struct engine *engine, struct str name)
     return live ? &live->symbol : NULL;
 }
 
-static void live_init(struct live *live, struct engine *engine, uint32_t id,
-                      const struct store_symbol *stored)
+static void live_init(struct live *live, struct engine *engine, const struct store_symbol *stored)
 {
     int64_t first_e8 = PRICE_ONE_E8;
 
     live->engine = engine;
     live->applied_ms = -1;
-    live->symbol = (struct symbol){.id = id,
-                                   .step_ms = stored->step_ms,
+    live->symbol = (struct symbol){.step_ms = stored->step_ms,
                                    .first_open_ms = stored->first_open_ms,
                                    .last_open_ms = stored->last_open_ms,
                                    .first_any_ms = stored->candle_first_ms,
@@ -515,6 +543,53 @@ static void live_init(struct live *live, struct engine *engine, uint32_t id,
     if (stored->step_ms && price_from_double(stored->first_close, &first_e8))
         first_e8 = PRICE_ONE_E8;
     live->symbol.bin_e12 = price_bin_default(first_e8);
+}
+
+/* One of --publish-symbols: of the store, whose own model then rests, or known by that alone. */
+static int add_published(struct engine *engine, struct str name, char *message, size_t message_size)
+{
+    struct live *live = find_live(engine, name);
+    struct store_symbol unknown = {.oi_first_ms = -1, .oi_last_ms = -1};
+
+    if (!dump_is_symbol(name) || (live && live->symbol.is_published)) {
+        snprintf(message, message_size, "publish-symbols: '%.*s' is %s", (int)MIN(name.size, 80),
+                 name.at, live ? "there twice" : "no symbol: A to Z, 0 to 9 and _, at most 32");
+        return ERR_SYNTAX;
+    }
+    if (!live) {
+        memcpy(unknown.symbol, name.at, name.size);
+        engine->lives = mem_realloc(engine->lives, (engine->count + 1) * sizeof(*engine->lives));
+        live = &engine->lives[engine->count++];
+        *live = (struct live){0};
+        live_init(live, engine, &unknown);
+    }
+    live->symbol.is_published = true;
+    return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct live *left = a, *right = b;
+
+    return strcmp(left->symbol.name, right->symbol.name);
+}
+
+/* --publish-symbols MINE,BTCUSDT */
+static int set_published(struct engine *engine, const char *text, char *message,
+                         size_t message_size)
+{
+    int err = 0;
+
+    while (*text && !err) {
+        size_t size = strcspn(text, ",");
+
+        err = add_published(engine, str_trim((struct str){text, size}), message, message_size);
+        text += size + (text[size] == ',');
+    }
+    qsort(engine->lives, engine->count, sizeof(*engine->lives), compare_names);
+    for (size_t i = 0; i < engine->count; i++)
+        engine->lives[i].symbol.id = (uint32_t)i;
+    return err;
 }
 
 /* --bin BTCUSDT=100,ETHUSDT=5 */
@@ -570,7 +645,8 @@ int engine_new(const struct config *config, struct loop *loop, struct store *sto
     err = span_parse(str_of(config->history), &engine->history_ms); /* config_load looked at it */
     if (!err) err = set_replay(engine, message, message_size);
     for (size_t i = 0; i < symbol_count; i++)
-        live_init(&engine->lives[i], engine, (uint32_t)i, &symbols[i]);
+        live_init(&engine->lives[i], engine, &symbols[i]);
+    if (!err) err = set_published(engine, config->publish_symbols, message, message_size);
     if (!err) err = set_bins(engine, config->bin, message, message_size);
     if (err)
         engine_free(engine);

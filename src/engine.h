@@ -27,9 +27,11 @@ struct symbol {
     double first_price;                  /* the oldest stored one, USDT; 0 without candles */
     double price;         /* the newest that has happened; 0 while that is not known */
     int64_t published_us; /* clock_monotonic_us() of its newest publication; 0 before the first */
+    bool is_published;    /* named by --publish-symbols: its snapshots come from outside */
 };
 
-/* `symbols` as store_symbols() gave them. On trouble (--bin, --replay-from) writes a sentence. */
+/* `symbols` as store_symbols() gave them; those of --publish-symbols join them. On trouble (--bin,
+ * --replay-from, --publish-symbols) writes a sentence. */
 int engine_new(const struct config *config, struct loop *loop, struct store *store,
                const struct store_symbol *symbols, size_t symbol_count, bool is_simulated,
                struct engine **engine, char *message, size_t message_size) MUST_CHECK;
@@ -58,6 +60,18 @@ void engine_on_interest(void *engine, uint32_t topic_id, bool has_subscribers);
  * to the symbol. Takes the request. */
 void engine_answer_latest(struct engine *engine, const struct symbol *symbol,
                           struct site_request *request);
+
+/* What became of a snapshot that was published from outside. */
+struct engine_published {
+    struct version version; /* the symbol's newest */
+    bool has_changed;       /* it is this one; else it said the same before */
+};
+
+/* Publishes `snapshot`, whose levels are taken, as the newest of a symbol that `is_published`; one
+ * that says what the newest says already is none, as everywhere: its counts of positions go into
+ * the next. The shards have been told when it returns. */
+struct engine_published engine_publish(struct engine *engine, const struct symbol *symbol,
+                                       struct snapshot *snapshot);
 
 /* For /health and the page. */
 const struct config *engine_config(const struct engine *engine);

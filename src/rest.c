@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/exposition.h"
+#include "publish.h"
 #include "rest_history.h"
 #include "rest_metrics.h"
 #include "rest_params.h"
@@ -232,6 +233,10 @@ void rest_on_request(void *context, struct site_request *request)
 {
     struct rest *rest = context;
 
+    if (request->is_publish) {
+        publish_answer(rest->engine, rest->server, request);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         if (strcmp(request->path, routes[i].path) != 0) continue;
         if (request->method == HTTP_POST) {

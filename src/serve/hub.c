@@ -1,6 +1,7 @@
 #include "serve/hub.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,12 +59,12 @@ static void index_topic(struct hub *hub, struct topic *topic)
     hub->by_id[topic->id] = topic;
 }
 
-void hub_add_topic(struct hub *hub, const char *name, uint32_t id)
+struct topic *hub_add_topic(struct hub *hub, const char *name, uint32_t id)
 {
     size_t at = lower_bound(hub, str_of(name));
-    struct topic *topic;
+    struct topic *topic = hub_find(hub, str_of(name));
 
-    if (hub_find(hub, str_of(name))) return;
+    if (topic) return topic;
     topic = mem_zalloc(sizeof(*topic));
     strncpy(topic->name, name, LIMIT_SYMBOL_BYTES);
     topic->id = id;
@@ -75,6 +76,7 @@ void hub_add_topic(struct hub *hub, const char *name, uint32_t id)
     hub->topics[at] = topic;
     hub->topic_count++;
     index_topic(hub, topic);
+    return topic;
 }
 
 static struct topic *find_by_id(const struct hub *hub, uint32_t id)
@@ -144,10 +146,13 @@ static void join_class(struct subscription *sub)
     topic->subscriber_count++;
 }
 
+/* Somebody joined or left. */
 static void tell_interest(struct hub *hub, struct topic *topic)
 {
     bool has_subscribers = topic->subscriber_count > 0;
 
+    if (topic->tally)
+        atomic_store_explicit(topic->tally, topic->subscriber_count, memory_order_relaxed);
     if (has_subscribers == topic->told_subscribers) return;
     topic->told_subscribers = has_subscribers;
     hub->on_interest(hub, topic);

@@ -45,6 +45,7 @@ struct topic {
     uint32_t id;                /* the publisher's number for it */
     struct publication *latest; /* ref held; NULL until the first one */
     uint32_t subscriber_count;
+    _Atomic uint32_t *tally;          /* borrowed: the count, for other threads; NULL for none */
     bool told_subscribers;            /* what on_interest last told: is there anybody? */
     uint64_t occupied;                /* bit i: classes[i] has somebody */
     struct list classes[HUB_CLASSES]; /* subscription.in_class, the longest unmarked first */
@@ -66,8 +67,8 @@ void hub_init(struct hub *hub);
 /* Every subscription must have left. */
 void hub_deinit(struct hub *hub);
 
-/* Adds a topic; one that is there already is left as it is. */
-void hub_add_topic(struct hub *hub, const char *name, uint32_t id);
+/* Adds a topic, unless it is there already; returns it. */
+struct topic *hub_add_topic(struct hub *hub, const char *name, uint32_t id);
 struct topic *hub_find(const struct hub *hub, struct str name);
 
 /* What became of the version that a subscriber says it has. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,19 @@
 #define CONNECTIONS_FALLBACK 10000
 #define CONNECTIONS_MAX      10000000
 
+/* What the main thread knows of a topic. */
+struct interest {
+    uint64_t shards;               /* bit i: shard i has subscribers */
+    _Atomic uint32_t *subscribers; /* owned array: how many each shard has, written by it alone */
+};
+
 struct server {
     struct shard_env env;
     struct shard **shards; /* owned array of owned shards */
     size_t shard_count;
-    size_t started_count; /* those whose thread runs */
-    uint64_t *wanted;     /* owned array, by topic id; bit i: shard i has subscribers */
-    size_t wanted_count;
+    size_t started_count;       /* those whose thread runs */
+    struct interest *interests; /* owned array, by topic id */
+    size_t interest_count;
     char address[80];
 };
 
@@ -104,7 +111,7 @@ static int64_t raise_file_limit(int64_t wanted, size_t threads)
 
 static size_t thread_count(const struct config *config)
 {
-    /* As many as the machine has cores, and no more than the bits of server.wanted. */
+    /* As many as the machine has cores, and no more than the bits of interest.shards. */
     return config->threads ? MIN((size_t)config->threads, 64) : MIN(uv_available_parallelism(), 64);
 }
 
@@ -133,7 +140,9 @@ void server_free(struct server *server)
     free(server->env.origins);
     free(server->env.web_root);
     free(server->shards);
-    free(server->wanted);
+    for (size_t i = 0; i < server->interest_count; i++)
+        free((void *)server->interests[i].subscribers);
+    free(server->interests);
     free(server);
 }
 
@@ -217,9 +226,16 @@ struct word {
     enum word_type type;
     uint32_t topic_id;
     struct version version;
-    struct publication *pub; /* reference held */
+    struct publication *pub;       /* reference held */
+    _Atomic uint32_t *subscribers; /* interest.subscribers */
     char name[LIMIT_SYMBOL_BYTES + 1];
 };
+
+static void add_topic(struct shard *shard, const char *name, uint32_t id,
+                      _Atomic uint32_t *subscribers)
+{
+    hub_add_topic(&shard->hub, name, id)->tally = &subscribers[shard->index];
+}
 
 static void run_word(struct task *task)
 {
@@ -227,7 +243,7 @@ static void run_word(struct task *task)
     struct hub *hub = &word->shard->hub;
 
     if (word->type == WORD_TOPIC)
-        hub_add_topic(hub, word->name, word->topic_id);
+        add_topic(word->shard, word->name, word->topic_id, word->subscribers);
     else if (word->type == WORD_PUBLISH)
         shard_deliver(word->shard, word->pub);
     else
@@ -250,23 +266,35 @@ static void tell_shards(struct server *server, const struct word *what)
     }
 }
 
+static struct interest *add_interest(struct server *server, uint32_t id)
+{
+    struct interest *interest;
+
+    if (id >= server->interest_count) {
+        size_t more = id + 1 - server->interest_count;
+
+        server->interests = mem_realloc(server->interests, (id + 1) * sizeof(*interest));
+        memset(&server->interests[server->interest_count], 0, more * sizeof(*interest));
+        server->interest_count = id + 1;
+    }
+    interest = &server->interests[id];
+    if (!interest->subscribers)
+        interest->subscribers = mem_zalloc(server->shard_count * sizeof(*interest->subscribers));
+    return interest;
+}
+
 void server_add_topic(struct server *server, const char *name, uint32_t id)
 {
     struct word word = {.type = WORD_TOPIC, .topic_id = id};
 
+    word.subscribers = add_interest(server, id)->subscribers;
     strncpy(word.name, name, LIMIT_SYMBOL_BYTES);
-    if (id >= server->wanted_count) {
-        server->wanted = mem_realloc(server->wanted, (id + 1) * sizeof(uint64_t));
-        memset(&server->wanted[server->wanted_count], 0,
-               (id + 1 - server->wanted_count) * sizeof(uint64_t));
-        server->wanted_count = id + 1;
-    }
     if (server->started_count) {
         tell_shards(server, &word);
         return;
     }
     for (size_t i = 0; i < server->shard_count; i++)
-        hub_add_topic(&server->shards[i]->hub, name, id);
+        add_topic(server->shards[i], name, id, word.subscribers);
 }
 
 void server_publish(struct server *server, struct publication *pub)
@@ -287,11 +315,21 @@ void server_forget(struct server *server, uint32_t topic_id, struct version vers
 void server_on_interest(struct server *server, size_t shard_index, uint32_t topic_id,
                         bool has_subscribers)
 {
-    uint64_t before = server->wanted[topic_id], bit = UINT64_C(1) << shard_index;
+    uint64_t before = server->interests[topic_id].shards, bit = UINT64_C(1) << shard_index;
     uint64_t now = has_subscribers ? before | bit : before & ~bit;
 
-    server->wanted[topic_id] = now;
+    server->interests[topic_id].shards = now;
     if (!now != !before) server->env.ops.on_interest(server->env.ops.context, topic_id, now != 0);
+}
+
+uint32_t server_subscribers(const struct server *server, uint32_t topic_id)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < server->shard_count; i++)
+        sum +=
+            atomic_load_explicit(&server->interests[topic_id].subscribers[i], memory_order_relaxed);
+    return sum;
 }
 
 int64_t server_stat(const struct server *server, enum counter stat)
@@ -366,8 +404,8 @@ void server_count_subscribers(struct server *server,
     struct tour *tour = mem_alloc(sizeof(*tour));
 
     *tour = (struct tour){.server = server,
-                          .counts = mem_zalloc(server->wanted_count * sizeof(uint32_t)),
-                          .count = server->wanted_count,
+                          .counts = mem_zalloc(server->interest_count * sizeof(uint32_t)),
+                          .count = server->interest_count,
                           .done = done,
                           .context = context};
     go_on(tour);

@@ -42,6 +42,8 @@ void server_publish(struct server *server, struct publication *pub);
 /* Lets the shards drop what they have of a topic, if it is not newer than this. */
 void server_forget(struct server *server, uint32_t topic_id, struct version version);
 
+/* A topic's subscribers now, over all shards. */
+uint32_t server_subscribers(const struct server *server, uint32_t topic_id);
 /* Counts each topic's subscribers over all shards and hands the counts, indexed by topic id, to
  * `done` on the main loop; they are freed after it. */
 void server_count_subscribers(struct server *server,

@@ -437,6 +437,11 @@ static void run_request(struct task *task)
     ops->on_request(ops->context, request);
 }
 
+static void count_publish(const struct conn *c, int status)
+{
+    stats_add(&c->shard->stats, status < 400 ? STAT_publishes_accepted : STAT_publishes_refused, 1);
+}
+
 /* A large answer that would be one too many unread is not given out. */
 static void owe(struct conn *c, struct site_response *response, const struct dress *dress)
 {
@@ -455,6 +460,7 @@ static void run_answer(struct task *task)
     struct journey *j = container_of(request, struct journey, request);
     struct conn *c = request->conn;
 
+    if (request->is_publish) count_publish(c, request->response.status);
     if (c->state == CONN_HTTP) {
         owe(c, &request->response, &j->dress);
         j->dress.is_unchanged = request->response.status == 200 &&
@@ -475,11 +481,20 @@ void site_answer(struct site_request *request)
     journey_free(j);
 }
 
+static bool is_publish(const struct http_request *request)
+{
+    const struct str prefix = STR("/publish/");
+
+    return request->path.size > prefix.size &&
+           str_eq((struct str){request->path.at, prefix.size}, prefix);
+}
+
 static void forward(struct conn *c, const struct http_request *request, struct str body)
 {
     struct journey *j = mem_zalloc(sizeof(*j));
 
     j->request.method = request->method;
+    j->request.is_publish = request->method == HTTP_POST && is_publish(request);
     j->request.path = copy_of(request->path);
     j->request.query = request->query.at ? copy_of(request->query) : mem_strdup("");
     j->request.accepts_gzip = http_accepts_encoding(&request->headers, "gzip");
@@ -500,14 +515,6 @@ static void forward(struct conn *c, const struct http_request *request, struct s
 }
 
 /* --- the door for publishing --- */
-
-static bool is_publish(const struct http_request *request)
-{
-    const struct str prefix = STR("/publish/");
-
-    return request->path.size > prefix.size &&
-           str_eq((struct str){request->path.at, prefix.size}, prefix);
-}
 
 /* Takes as long whatever the token is. */
 static bool has_token(const struct shard_env *env, const struct http_request *request)
@@ -533,7 +540,9 @@ static bool may_publish(const struct conn *c, const struct http_request *request
 int64_t site_body_size(const struct conn *c, const struct http_request *request)
 {
     if (!may_publish(c, request)) return 0;
-    return request->content_length > LIMIT_PUBLISH_BYTES ? -413 : (int64_t)request->content_length;
+    if (request->content_length <= LIMIT_PUBLISH_BYTES) return (int64_t)request->content_length;
+    count_publish(c, 413);
+    return -413;
 }
 
 static void fail_method(struct conn *c, const struct http_request *request)
@@ -555,7 +564,7 @@ static void serve_publish(struct conn *c, const struct http_request *request, st
     else if (request->method != HTTP_POST)
         fail_method(c, request);
     else if (!may_publish(c, request)) {
-        stats_add(&c->shard->stats, STAT_publishes_refused, 1);
+        count_publish(c, 401);
         fail(c, request, 401, "Authorization: Bearer with the server's token is missing or wrong");
     } else
         forward(c, request, body);

@@ -31,7 +31,8 @@ struct site_request {
     char *path;                      /* owned; percent-encoded as it came */
     char *query;                     /* owned; "" for none */
     char address[ADDRESS_TEXT_SIZE]; /* the peer's */
-    struct str body;                 /* owned; of POST /publish/…, else empty */
+    bool is_publish;                 /* POST /publish/…, with the right token */
+    struct str body;                 /* owned; of such a one, else empty */
     bool accepts_gzip;
     struct site_response response;
     struct conn *conn; /* kept alive, though maybe closed, until the answer is back */

@@ -26,16 +26,16 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Takes the next character, decoding "%41" and '+', a space; -1 where a '%' lacks its digits
- * (RFC 3986 §2.1). */
-static int next_decoded(struct str *rest)
+/* Takes the next character, decoding "%41"; -1 where a '%' lacks its digits (RFC 3986 §2.1). In a
+ * query '+' is a space. */
+static int next_decoded(struct str *rest, char space)
 {
     int c = (unsigned char)rest->at[0];
     int high, low;
 
     if (c != '%') {
         *rest = skip(*rest, 1);
-        return c == '+' ? ' ' : c;
+        return c == space ? ' ' : c;
     }
     if (rest->size < 3) return -1;
     high = hex_value(rest->at[1]);
@@ -48,29 +48,33 @@ static int next_decoded(struct str *rest)
 static bool equals(struct str encoded, struct str plain)
 {
     for (size_t i = 0; i < plain.size; i++)
-        if (!encoded.size || next_decoded(&encoded) != (unsigned char)plain.at[i]) return false;
+        if (!encoded.size || next_decoded(&encoded, '+') != (unsigned char)plain.at[i])
+            return false;
     return encoded.size == 0;
 }
 
-static bool decode(struct str encoded, struct buf *out)
+/* Leaves *out as it was when it returns false. */
+static bool decode(struct str encoded, char space, struct buf *out)
 {
     size_t before = out->size;
+    bool is_text = true;
 
-    while (encoded.size) {
-        int c = next_decoded(&encoded);
+    while (encoded.size && is_text) {
+        int c = next_decoded(&encoded, space);
 
-        if (c <= 0) return false;
+        is_text = c > 0;
         buf_add_char(out, (char)c);
     }
-    if (out->size == before) return true;
-    return utf8_is_valid((const uint8_t *)out->data + before, out->size - before);
+    if (is_text && out->size > before)
+        is_text = utf8_is_valid((const uint8_t *)out->data + before, out->size - before);
+    if (!is_text) out->size = before;
+    return is_text;
 }
 
 enum query_result query_get(struct str query, const char *name, struct buf *value)
 {
     struct str rest = query;
     struct str encoded = {0};
-    size_t before = value->size;
     bool found = false;
 
     while (rest.size) {
@@ -82,7 +86,10 @@ enum query_result query_get(struct str query, const char *name, struct buf *valu
         encoded = pair;
     }
     if (!found) return QUERY_ABSENT;
-    if (decode(encoded, value)) return QUERY_OK;
-    value->size = before;
-    return QUERY_BAD_ENCODING;
+    return decode(encoded, '+', value) ? QUERY_OK : QUERY_BAD_ENCODING;
+}
+
+bool query_decode_segment(struct str segment, struct buf *text)
+{
+    return decode(segment, ' ', text); /* no target has a space: nothing stands for one */
 }
