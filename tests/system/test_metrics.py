@@ -1,6 +1,7 @@
 """/metrics and /ws/stats: their form, and what they say after known traffic."""
 
 import json
+import math
 import os
 import re
 import struct
@@ -22,6 +23,17 @@ def metrics(server):
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4"
     return exposition.parse(answer.body.decode())
+
+
+@pytest.fixture(scope="module")
+def still_db(tmp_path_factory):
+    """A market that does not move, with a snapshot of some kilobytes."""
+    folder = tmp_path_factory.mktemp("still")
+    prices = [100 + 10 * math.sin(i / 7) for i in range(300)]
+    write_klines(folder / "dumps", "AAAUSDT", [round(price, 2) for price in prices])
+    write_metrics(folder / "dumps", "AAAUSDT", [1e6 + 1e4 * i for i in range(300)])
+    ingest(folder / "still.duckdb", folder / "dumps")
+    return folder / "still.duckdb"
 
 
 # --- the reader ---
@@ -213,13 +225,13 @@ def take_update(client):
 
 @pytest.mark.parametrize("form", ["levels", "columns"])
 @pytest.mark.parametrize("compression", ["plain", "deflate"])
-def test_snapshots_are_counted_by_encoding_to_the_byte(real_db, serve, form, compression):
-    server = serve(db=real_db)
+def test_snapshots_are_counted_by_encoding_to_the_byte(still_db, serve, form, compression):
+    server = serve(db=still_db)
     fields = {"Sec_WebSocket_Extensions": DEFLATE} if compression == "deflate" else {}
     size = 0
     for _ in range(3):
         with RudeSocket(server.address, **fields) as client:
-            client.subscribe("BTCUSDT", format=form)
+            client.subscribe("AAAUSDT", format=form)
             message, bytes_ = take_update(client)
             assert message["type"] == "snapshot"
             size += bytes_
@@ -245,15 +257,15 @@ def test_deltas_are_counted_by_encoding_to_the_byte(serve):
         assert updates(server) == counts
 
 
-def test_encodings_are_made_once_and_then_reused(real_db, serve):
-    server = serve("--threads", "1", db=real_db)
+def test_encodings_are_made_once_and_then_reused(still_db, serve):
+    server = serve("--threads", "1", db=still_db)
     clients = [RudeSocket(server.address) for _ in range(5)]
     for client in clients:
-        client.subscribe("BTCUSDT")
+        client.subscribe("AAAUSDT")
         client.take_message("snapshot")
     first = metrics(server)["heatcast_encodings_total"].by("result")
     for client in clients[:2]:
-        client.subscribe("BTCUSDT", format="columns")
+        client.subscribe("AAAUSDT", format="columns")
         client.take_message("snapshot")
     second = metrics(server)["heatcast_encodings_total"].by("result")
     assert first["reused"] == 4
@@ -318,14 +330,14 @@ def test_resumes_are_counted_by_what_they_got(serve):
     }  # fmt: skip
 
 
-def test_who_is_up_to_date_is_a_resume_too(real_db, serve):
-    server = serve(db=real_db)
+def test_who_is_up_to_date_is_a_resume_too(still_db, serve):
+    server = serve(db=still_db)
     with RudeSocket(server.address) as client:
-        client.subscribe("BTCUSDT", mode="delta")
+        client.subscribe("AAAUSDT", mode="delta")
         old = client.take_message()
         with RudeSocket(server.address) as other:
-            since = {"BTCUSDT": old["seq"]}
-            other.subscribe("BTCUSDT", mode="delta", since=since, epoch=old["epoch"])
+            since = {"AAAUSDT": old["seq"]}
+            other.subscribe("AAAUSDT", mode="delta", since=since, epoch=old["epoch"])
             other.pong()
     assert metrics(server)["heatcast_resumes_total"].by("answer")["current"] == 1
 
