@@ -10,8 +10,8 @@
 #define LIMIT_SYMBOLS_PER_MESSAGE 100
 /* A client's subscriptions in all. */
 #define LIMIT_SUBSCRIPTIONS_PER_CLIENT 100
-/* Replies waiting for a client that reads nothing: beyond, it is cut off, since it sends requests
- * without reading answers and would not read a close frame either. */
+/* Replies waiting for a client that reads nothing. From half of them on it is not read from either,
+ * so that it cannot ask for more. */
 #define LIMIT_REPLIES_QUEUED 64
 
 /* Seconds for a connection to finish its request head, and to stay idle between requests. */

@@ -383,7 +383,8 @@ static void check_open(struct conn *c, int64_t now_ms)
     if (silent_ms >= LIMIT_DEAD_MS) {
         count(c, STAT_dead_closes, 1);
         conn_close(c, WS_CLOSE_GOING_AWAY, STR("nothing heard for " TEXT_OF(LIMIT_DEAD_MS) " ms"));
-    } else if (silent_ms >= conn_ping_ms(c)) {
+    } else if (c->pings_unheard < LIMIT_DEAD_MS / LIMIT_PING_MS - 1 &&
+               silent_ms >= conn_ping_ms(c)) {
         c->pings_unheard++;
         reply_frame(c, WS_PING, NULL, 0);
     }
@@ -426,11 +427,13 @@ void conn_check_deadlines(struct conn *c, int64_t now_ms)
 
 /* --- reading --- */
 
-/* Answers to the many messages of one segment go out between them: only a client that does not read
- * lets them pile up. */
+/* Answers to the many messages of one segment go out between them. A client that does not read them
+ * is not read from either, until it does or is cut for taking nothing. */
 static void flush_replies(struct conn *c)
 {
-    if (c->outbox.reply_count >= LIMIT_REPLIES_QUEUED / 2) conn_flush(c);
+    if (c->outbox.reply_count < LIMIT_REPLIES_QUEUED / 2) return;
+    conn_flush(c);
+    if (c->state == CONN_OPEN && c->rest) conn_pause(c);
 }
 
 static void receive_message(struct conn *c, enum ws_opcode opcode, struct str payload)

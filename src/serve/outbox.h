@@ -1,7 +1,7 @@
 /* outbox.h - what one client has still to be sent: a few replies, then the newest of each topic.
  *
- * Replies (answers, errors, warnings, pings, pongs, closes) are kept in order and never dropped; a
- * client that lets LIMIT_REPLIES_QUEUED of them pile up breaks the rules. Of each topic only the
+ * Replies (answers, errors, warnings, pings, pongs, closes) are kept in order and never dropped;
+ * there may be LIMIT_REPLIES_QUEUED of them. Of each topic only the
  * newest version is kept: one mark per subscription, never a queue of bytes, so that a slow client
  * costs no memory and gets the newest as soon as it reads: whole, or as a difference to what it
  * really has. Belongs to its shard's thread. */

@@ -933,7 +933,7 @@ def test_a_slow_client_is_conflated_and_told_and_gets_the_newest(serve):
 def test_a_client_that_never_reads_is_closed_and_costs_nothing_afterwards(serve):
     server = serve(*CROWDED, "--ws-slow-consumer-disconnect", "2")
     with RudeSocket(server.address) as quick:
-        quick.subscribe("ETHUSDT", update_interval=1)
+        quick.subscribe("ETHUSDT", update_interval=60)
         with RudeSocket(server.address, receive_buffer=4096) as dead:
             dead.subscribe("BTCUSDT", update_interval=0)
             await_that(lambda: server.stats()["slow_closes"] == 1, "the client is closed")
@@ -956,15 +956,29 @@ def test_a_reader_of_little_by_little_is_not_closed(serve):
         assert server.stats()["slow_closes"] == 0
 
 
-def test_a_client_that_asks_without_reading_answers_is_closed(serve):
-    server = serve()
+def test_a_client_that_asks_without_reading_answers_is_not_read_from_until_it_is_cut(serve):
+    server = serve("--ws-slow-consumer-disconnect", "2")
     with RudeSocket(server.address, receive_buffer=2048) as deaf:
         deaf.socket.settimeout(0.5)
-        with pytest.raises((ConnectionError, TimeoutError)):
+        with pytest.raises(TimeoutError):  # what nobody reads fills the way
             for _ in range(PATIENCE * 100):
                 deaf.send(frame(PING, b"x" * 125) * 1000)
+        received = server.stats()["bytes_received"]
+        assert server.stats()["websockets"] == 1
         server.await_stat("closed", websockets=0)
-        assert server.stats()["protocol_closes"] == 1
+        assert server.stats()["slow_closes"] == 1
+        assert server.stats()["bytes_received"] - received < 2_000_000
+
+
+def test_a_client_that_asked_too_much_goes_on_when_it_reads_answers(serve):
+    server = serve()
+    pings = [b"%09d" % i for i in range(20_000)]
+    with RudeSocket(server.address, receive_buffer=2048) as client:
+        asking = threading.Thread(target=client.send, args=(b"".join(frame(PING, p) for p in pings),))
+        asking.start()
+        time.sleep(0.5)  # answers pile up
+        assert [client.take_frame().payload for _ in pings] == pings
+        asking.join()
 
 
 def test_slow_clients_do_not_make_the_server_grow(serve):
@@ -1082,7 +1096,7 @@ def test_a_peer_silent_for_a_minute_is_closed_and_one_that_answers_pings_is_not(
     silent.join(60 + PATIENCE)
     assert [got.opcode for _, got in silent.got] == [PING, PING, CLOSE]
     for (at, _), due in zip(silent.got, (20, 40, 60)):
-        assert due - 0.5 < at < due + 3 * SLACK
+        assert due - 2.5 < at < due + 2 + 3 * SLACK  # each has its own jitter
     assert silent.got[-1][1].payload[:2] == b"\x03\xe9"
     assert silent.socket.is_closed()
     assert sim.stats()["dead_closes"] >= 1
