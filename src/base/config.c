@@ -9,7 +9,11 @@
 #include "base/buf.h"
 #include "base/log.h"
 
-enum type { BOOL, INT, REAL, TEXT };
+enum type { BOOL, INT, REAL, TEXT, SECRET };
+
+/* Of a token: what cannot be guessed, and what a header field has room for. */
+#define TOKEN_BYTES_MIN 16
+#define TOKEN_BYTES_MAX 256
 
 struct option {
     const char *flag;
@@ -68,6 +72,11 @@ static bool parse_number(const struct option *option, const char *text, double *
     return option->type == REAL || (*value == floor(*value) && !strpbrk(text, "xX"));
 }
 
+static bool is_text(const struct option *option)
+{
+    return option->type == TEXT || option->type == SECRET;
+}
+
 /* Sets one option from text; says on stderr what is wrong and returns false. */
 static bool set_value(struct loading *l, size_t index, const char *text, const char *where)
 {
@@ -75,7 +84,7 @@ static bool set_value(struct loading *l, size_t index, const char *text, const c
     void *field = (char *)l->config + option->offset;
     double number;
 
-    if (option->type == TEXT) {
+    if (is_text(option)) {
         free(*(char **)field);
         *(char **)field = mem_strdup(text);
         return true;
@@ -246,6 +255,9 @@ static void print_config(const struct loading *l)
         case TEXT:
             buf_add_text(&value, *(char *const *)field);
             break;
+        case SECRET: /* too short for one, should this be read as settings again */
+            if (**(char *const *)field) buf_add_text(&value, "********");
+            break;
         }
         printf("%s = %.*s  # %s\n", options[i].flag, (int)value.size, value.data ? value.data : "",
                l->where[i]);
@@ -355,6 +367,33 @@ static bool check_listen(const struct loading *l)
     return true;
 }
 
+static bool is_token(struct str text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.at[i] <= ' ' || text.at[i] > '~') return false;
+    return text.size >= TOKEN_BYTES_MIN && text.size <= TOKEN_BYTES_MAX;
+}
+
+/* A token is not shown, not even a bad one. */
+static bool check_publish(const struct loading *l)
+{
+    const struct config *c = l->config;
+    size_t index;
+
+    if (!find_option(l, STR("publish-token"), &index)) abort();
+    if (*c->publish_token && !is_token(str_of(c->publish_token))) {
+        fprintf(stderr,
+                "heatcast: %s: publish-token must be %d to %d characters of visible ASCII, without "
+                "spaces\n",
+                l->where[index], TOKEN_BYTES_MIN, TOKEN_BYTES_MAX);
+        return false;
+    }
+    if (*c->publish_symbols && !*c->publish_token)
+        return refuse_text(l, "publish-symbols", c->publish_symbols,
+                           "empty where there is no publish-token: nobody could publish them");
+    return true;
+}
+
 static bool check_serve(const struct loading *l)
 {
     static const char *const feeds[] = {"none", "replay", "sim"};
@@ -368,7 +407,7 @@ static bool check_serve(const struct loading *l)
     if (c->redis_enabled)
         return refuse_text(l, "redis-enabled", "true",
                            "false: this version serves from one machine only");
-    return true;
+    return check_publish(l);
 }
 
 /* What one value says must be right by itself; texts are looked at here, once for all commands. */
@@ -416,7 +455,7 @@ enum config_result config_load(struct config *config, enum config_command comman
 void config_deinit(struct config *config)
 {
     for (size_t i = 0; i < ARRAY_LEN(options); i++)
-        if (options[i].type == TEXT) free(*(char **)((char *)config + options[i].offset));
+        if (is_text(&options[i])) free(*(char **)((char *)config + options[i].offset));
     *config = (struct config){0};
 }
 

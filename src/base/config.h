@@ -13,10 +13,11 @@
 
 enum config_command { CMD_SERVE = 1, CMD_INGEST = 2, CMD_TAIL = 4, CMD_ECHO = 8 };
 
-#define CONFIG_BOOL bool
-#define CONFIG_INT  int64_t
-#define CONFIG_REAL double
-#define CONFIG_TEXT char * /* owned */
+#define CONFIG_BOOL   bool
+#define CONFIG_INT    int64_t
+#define CONFIG_REAL   double
+#define CONFIG_TEXT   char * /* owned */
+#define CONFIG_SECRET char * /* the same; not printed */
 
 struct config {
 #define OPTION(field, type, ...) CONFIG_##type field;

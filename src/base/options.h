@@ -3,7 +3,8 @@
  *
  * OPTION(field, type, "flag", "ENVIRONMENT", fallback, min, max, commands, "ARGUMENT", "help")
  *
- * type: BOOL, INT, REAL, TEXT. min and max bound numbers (a TEXT's are 0, 0: check_texts looks).
+ * type: BOOL, INT, REAL, TEXT, SECRET (a TEXT that --print-config does not show). min and max bound
+ * numbers (a text's are 0, 0: check_texts looks).
  * The environment's names that the original Python design had are kept as they were. */
 OPTION(listen, TEXT, "listen", "HEATCAST_LISTEN", "127.0.0.1:8000", 0, 0, CMD_SERVE | CMD_ECHO,
        "HOST:PORT", "address to serve on; port 0 takes a free one")
@@ -55,10 +56,11 @@ OPTION(ws_max_queue_size, INT, "ws-max-queue-size", "WS_MAX_QUEUE_SIZE", "1", 1,
 OPTION(ws_resume_versions, INT, "ws-resume-versions", "WS_RESUME_VERSIONS", "300", 0, 100000,
        CMD_SERVE, "N",
        "versions of a symbol that a returning client may have missed and be told of")
-OPTION(publish_token, TEXT, "publish-token", "HEATCAST_PUBLISH_TOKEN", "", 0, 0, CMD_SERVE, "TEXT",
-       "who knows it may POST /publish/SYMBOL; empty: there is no such door")
+OPTION(
+    publish_token, SECRET, "publish-token", "HEATCAST_PUBLISH_TOKEN", "", 0, 0, CMD_SERVE, "TEXT",
+    "who knows it may POST /publish/SYMBOL; 16 characters at least; empty: there is no such door")
 OPTION(publish_symbols, TEXT, "publish-symbols", "HEATCAST_PUBLISH_SYMBOLS", "", 0, 0, CMD_SERVE,
-       "SYMBOL,…", "symbols that are only published, beside those of the database")
+       "SYMBOL,…", "what may be published: new symbols, or the database's in place of our model")
 OPTION(redis_enabled, BOOL, "redis-enabled", "REDIS_ENABLED", "false", 0, 1, CMD_SERVE, "BOOL",
        "reserved for several servers; true is refused by this version")
 OPTION(redis_url, TEXT, "redis-url", "REDIS_URL", "redis://localhost:6379/0", 0, 0, CMD_SERVE,
