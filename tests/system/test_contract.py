@@ -465,6 +465,7 @@ def test_a_subscription_with_an_id_is_acknowledged_first(server, wish, kept):
             "symbols": ["BTCUSDT"],
             "update_interval": kept,
             "mode": "snapshot",
+            "format": "levels",
         }
         assert {ws.message()["type"], ws.message()["type"]} == {"error", "snapshot"}
         ws.send({"action": "unsubscribe", "symbols": ["NOPE", "BTCUSDT"], "id": -7})
@@ -507,7 +508,7 @@ ANSWERED = [
     ({"action": "ping", "id": 4, "more": [1, {"a": None}]}, None),
     ({"action": "unsubscribe", "symbols": ["NOPE"] * 100, "id": None}, None),
     ({"action": "subscribe", "symbols": ["BTCUSDT", "BTCUSDT"], "update_interval": None}, None),
-    ({"action": "subscribe", "symbols": ["BTCUSDT"], "mode": "delta", "since": {}, "id": 0}, None),
+    ({"action": "subscribe", "symbols": ["BTCUSDT"], "more": "delta", "other": {}, "id": 0}, None),
 ]
 
 
@@ -1036,7 +1037,7 @@ def test_every_option_of_help_is_in_the_table_and_the_other_way_round():
 
 
 def test_a_setting_out_of_range_ends_with_2_and_a_database_in_use_with_1(start, tmp_path):
-    assert run("serve", "--ws-max-connections", "0").returncode == 2
+    assert run("serve", "--ws-max-connections", "-1").returncode == 2
     assert run("serve", "--redis-enabled").returncode == 2
     assert run("serve", "--nothing").returncode == 2
     assert run("ingest", "--db", tmp_path / "none.duckdb", tmp_path / "nothing").returncode == 1

@@ -266,13 +266,13 @@ def test_a_flag_wins_over_the_environment_that_over_the_file_that_over_the_defau
     file.write_text("ws-max-connections = 3\n")
     name = "ws-max-connections"
     config, env = ["--config", file], {"WS_MAX_CONNECTIONS": "4"}
-    assert printed()[name] == ("10000", "default")
+    assert printed()[name] == ("0", "default")
     assert printed(*config)[name] == ("3", f"{file}:1")
     assert printed(*config, **env)[name] == ("4", "environment WS_MAX_CONNECTIONS")
     assert printed(*config, f"--{name}", 5, **env)[name] == ("5", f"flag --{name}")
     assert printed(f"--{name}=6", *config, **env)[name] == ("6", f"flag --{name}")
     assert printed(f"--{name}=6", f"--{name}=7")[name] == ("7", f"flag --{name}")
-    assert printed(**{"WS_MAX_CONNECTIONS": ""})[name] == ("10000", "default")
+    assert printed(**{"WS_MAX_CONNECTIONS": ""})[name] == ("0", "default")
 
 
 def test_settings_really_take_effect_from_the_file_and_the_environment(serve, tmp_path):
@@ -326,7 +326,7 @@ def test_a_switch_may_be_spelled_in_the_usual_ways(value):
 
 
 BAD = [
-    ("ws-max-connections", "WS_MAX_CONNECTIONS", "0"),
+    ("ws-max-connections", "WS_MAX_CONNECTIONS", "-1"),
     ("ws-max-connections", "WS_MAX_CONNECTIONS", "many"),
     ("ws-max-connections", "WS_MAX_CONNECTIONS", "1.5"),
     ("ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "127"),
