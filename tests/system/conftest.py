@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from server import FAST, Server, ingest  # noqa: E402
+from server import FAST, Echo, Server, ingest  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,6 +62,14 @@ def sim(tmp_path_factory):
     """A simulated market that moves ten times a second and is published four times; for tests that
     leave no trace in it."""
     server = Server(*FAST, db=tmp_path_factory.mktemp("sim") / "sim.duckdb")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def echo():
+    """A server that sends every message back."""
+    server = Echo()
     yield server
     server.stop()
 

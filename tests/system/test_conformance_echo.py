@@ -11,13 +11,6 @@ MIB = 1 << 20
 LARGEST = 16 * MIB
 
 
-@pytest.fixture(scope="module")
-def echo():
-    server = Echo()
-    yield server
-    server.stop()
-
-
 def in_background(work):
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
