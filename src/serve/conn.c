@@ -146,7 +146,10 @@ static void resume(struct conn *c);
 static void on_drained(struct conn *c)
 {
     set_slow(c, false);
-    if (c->is_paused) resume(c);
+    if (c->is_paused && c->state == CONN_OPEN) {
+        resume(c); /* whatever it queues is written in its turn */
+        return;
+    }
     if (c->state == CONN_CLOSING && !c->is_shut_down) {
         c->is_shut_down = true;
         if (c->is_peer_done || shutdown(c->fd, SHUT_WR)) conn_destroy(c);
@@ -585,6 +588,7 @@ static void read_some(struct conn *c)
 
 void conn_pause(struct conn *c)
 {
+    if (c->is_paused) return;
     set_interest(c, c->interest & ~(unsigned)POLL_READ);
     c->is_paused = true;
     c->ws.held = mem_zalloc(sizeof(*c->ws.held));
@@ -601,7 +605,7 @@ static void resume(struct conn *c)
     c->is_paused = false;
     receive_ws(c, (uint8_t *)rest.data, rest.size);
     buf_deinit(&rest);
-    if (c->state == CONN_OPEN && !c->is_paused) set_interest(c, c->interest | POLL_READ);
+    if (c->state != CONN_CLOSED && !c->is_paused) set_interest(c, c->interest | POLL_READ);
 }
 
 void conn_ready(struct conn *c, unsigned events)

@@ -93,8 +93,8 @@ void conn_ready(struct conn *conn, unsigned events);
 /* Writes what the socket takes of what is queued. */
 void conn_flush(struct conn *conn);
 
-/* OPEN: receives no more until everything queued is written. What came already waits; the event at
- * hand stays valid. */
+/* OPEN: receives no more until everything queued is written; pausing twice is harmless. What came
+ * already waits; the event at hand stays valid. */
 void conn_pause(struct conn *conn);
 
 /* Queues bytes or a WebSocket text message; conn_flush() happens before the loop sleeps. Both take

@@ -1,10 +1,12 @@
 """`heatcast echo`: what the conformance suites talk to."""
 
+import random
 import threading
 
 import pytest
 
-from rude import BINARY, TEXT, Rude, RudeSocket, frame, upgrade
+from conformance import SEED
+from rude import BINARY, PING, PONG, TEXT, Rude, RudeSocket, frame, upgrade
 from server import Echo, run
 
 MIB = 1 << 20
@@ -47,6 +49,17 @@ def test_thousands_of_messages_sent_before_any_is_read_come_back_in_order(echo):
         sender = in_background(lambda: client.send(data))
         for i in range(count):
             assert client.take_frame().payload == b"%d" % i
+        sender.join()
+
+
+def test_pings_and_messages_in_a_torrent_are_all_answered_in_order(echo):
+    dice = random.Random(SEED)
+    said = [(dice.choice([PING] * 31 + [TEXT]), b"%d" % i * dice.randint(1, 20)) for i in range(100000)]
+    data = b"".join(frame(opcode, payload) for opcode, payload in said)
+    with RudeSocket(echo.address, receive_buffer=4096) as client:
+        sender = in_background(lambda: client.send_in_pieces(data, 700))
+        for opcode, payload in said:
+            assert client.take_frame()[2:] == (PONG if opcode == PING else TEXT, payload)
         sender.join()
 
 
