@@ -125,49 +125,20 @@ static void answer_symbols(struct rest *rest, struct site_request *request)
 
 /* --- counters --- */
 
-/* Waits for the shards to say who is subscribed. */
-struct count_request {
-    struct rest *rest;
-    struct site_request *request;
-};
-
-static void count_subscribers(struct rest *rest, struct site_request *request,
-                              void (*done)(void *context, const uint32_t *counts, size_t count))
-{
-    struct count_request *asked = mem_alloc(sizeof(*asked));
-
-    *asked = (struct count_request){rest, request};
-    server_count_subscribers(rest->server, done, asked);
-}
-
-static void done_stats(void *context, const uint32_t *counts, size_t count)
-{
-    struct count_request *asked = context;
-    struct buf out = {0};
-
-    rest_metrics_write_json(asked->rest->metrics, counts, count, &out);
-    answer_json(asked->request, &out);
-    free(asked);
-}
-
 static void answer_stats(struct rest *rest, struct site_request *request)
 {
-    count_subscribers(rest, request, done_stats);
-}
-
-static void done_metrics(void *context, const uint32_t *counts, size_t count)
-{
-    struct count_request *asked = context;
     struct buf out = {0};
 
-    rest_metrics_write_text(asked->rest->metrics, counts, count, &out);
-    answer(asked->request, EXPOSITION_TYPE, &out);
-    free(asked);
+    rest_metrics_write_json(rest->metrics, &out);
+    answer_json(request, &out);
 }
 
 static void answer_metrics(struct rest *rest, struct site_request *request)
 {
-    count_subscribers(rest, request, done_metrics);
+    struct buf out = {0};
+
+    rest_metrics_write_text(rest->metrics, &out);
+    answer(request, EXPOSITION_TYPE, &out);
 }
 
 /* --- data --- */

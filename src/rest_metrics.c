@@ -48,16 +48,18 @@ static struct stats_sum sum_all(const struct rest_metrics *metrics)
 
 /* --- JSON --- */
 
-static void write_subscriptions(const struct rest_metrics *metrics, const uint32_t *subscribers,
-                                size_t count, struct buf *out)
+static void write_subscriptions(const struct rest_metrics *metrics, struct buf *out)
 {
     bool is_first = true;
 
-    for (size_t i = 0; i < count; i++) {
-        if (!subscribers[i]) continue;
+    for (size_t i = 0; i < engine_symbol_count(metrics->engine); i++) {
+        const struct symbol *symbol = engine_symbol(metrics->engine, i);
+        uint32_t count = server_subscribers(metrics->server, symbol->id);
+
+        if (!count) continue;
         if (!is_first) buf_add_char(out, ',');
-        buf_add_json(out, str_of(engine_symbol(metrics->engine, i)->name));
-        buf_printf(out, ":%u", subscribers[i]);
+        buf_add_json(out, str_of(symbol->name));
+        buf_printf(out, ":%u", count);
         is_first = false;
     }
 }
@@ -80,8 +82,7 @@ static void write_times(const char *name, const struct histogram_sum *sum, struc
     write_seconds(name, "_p99", histogram_percentile_us(sum, 99), out);
 }
 
-void rest_metrics_write_json(const struct rest_metrics *metrics, const uint32_t *subscribers,
-                             size_t count, struct buf *out)
+void rest_metrics_write_json(const struct rest_metrics *metrics, struct buf *out)
 {
     struct stats_sum sum = sum_all(metrics);
 
@@ -89,7 +90,7 @@ void rest_metrics_write_json(const struct rest_metrics *metrics, const uint32_t 
                "{\"active_connections\":%lld,\"messages_sent_1m\":%lld,"
                "\"subscriptions_by_symbol\":{",
                (long long)sum.value[STAT_websockets], (long long)sent_last_minute(metrics));
-    write_subscriptions(metrics, subscribers, count, out);
+    write_subscriptions(metrics, out);
     buf_add_char(out, '}');
     for (unsigned i = 0; i < STAT_COUNT; i++)
         buf_printf(out, ",\"%s\":%lld", stats_rows[i].field, (long long)sum.value[i]);
@@ -181,13 +182,15 @@ static void write_plain(struct buf *out, enum reading reading, int64_t number, u
     exposition_decimal(out, readings[reading].name, STR(""), number, decimals);
 }
 
-static void write_subscribers(const struct rest_metrics *metrics, const uint32_t *subscribers,
-                              size_t count, struct buf *out)
+static void write_subscribers(const struct rest_metrics *metrics, struct buf *out)
 {
     begin_reading(out, READING_heatcast_symbol_subscriptions);
-    for (size_t i = 0; i < count; i++)
-        write_labelled(out, READING_heatcast_symbol_subscriptions,
-                       engine_symbol(metrics->engine, i)->name, subscribers[i], 0);
+    for (size_t i = 0; i < engine_symbol_count(metrics->engine); i++) {
+        const struct symbol *symbol = engine_symbol(metrics->engine, i);
+
+        write_labelled(out, READING_heatcast_symbol_subscriptions, symbol->name,
+                       server_subscribers(metrics->server, symbol->id), 0);
+    }
 }
 
 /* How old what is shown is, by the feed's clock and by ours. */
@@ -226,8 +229,7 @@ static void write_process(struct buf *out)
     write_plain(out, READING_process_max_fds, process.open_files_max, 0);
 }
 
-void rest_metrics_write_text(const struct rest_metrics *metrics, const uint32_t *subscribers,
-                             size_t count, struct buf *out)
+void rest_metrics_write_text(const struct rest_metrics *metrics, struct buf *out)
 {
     struct stats_sum sum = sum_all(metrics);
 
@@ -235,7 +237,7 @@ void rest_metrics_write_text(const struct rest_metrics *metrics, const uint32_t 
     write_histograms(metrics, &sum, out);
     begin_reading(out, READING_heatcast_build_info);
     write_labelled(out, READING_heatcast_build_info, HEATCAST_VERSION, 1, 0);
-    write_subscribers(metrics, subscribers, count, out);
+    write_subscribers(metrics, out);
     write_ages(metrics, out);
     write_plain(out, READING_heatcast_store_jobs_waiting, store_jobs_waiting(metrics->store), 0);
     write_process(out);

@@ -38,10 +38,8 @@ void rest_metrics_start(struct rest_metrics *metrics, const struct server *serve
 void rest_metrics_stop(struct rest_metrics *metrics);
 void rest_metrics_free(struct rest_metrics *metrics); /* after the loop has ended */
 
-/* Both append to `out`; subscribers[i] are those of the engine's symbol i. */
-void rest_metrics_write_json(const struct rest_metrics *metrics, const uint32_t *subscribers,
-                             size_t count, struct buf *out);
-void rest_metrics_write_text(const struct rest_metrics *metrics, const uint32_t *subscribers,
-                             size_t count, struct buf *out);
+/* Both append to `out`. */
+void rest_metrics_write_json(const struct rest_metrics *metrics, struct buf *out);
+void rest_metrics_write_text(const struct rest_metrics *metrics, struct buf *out);
 
 #endif
