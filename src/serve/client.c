@@ -16,7 +16,15 @@ void client_init(struct conn *c, struct subscription *sub)
 void client_on_mark(struct subscription *sub, bool is_newer)
 {
     struct conn *c = container_of(sub->outbox, struct conn, outbox);
+    struct shard *shard = c->shard;
+    struct outgoing out;
 
+    /* While a publication is spread there is no need to look at each client twice. */
+    if (shard->is_spreading && conn_is_idle(c) && version_is_newer(sub->marked, sub->sent)) {
+        out = outbox_take(sub, c->uses_deflate ? shard_deflater(shard) : NULL, &shard->cost);
+        conn_write(c, &out);
+        return;
+    }
     if (outbox_mark(sub, is_newer)) conn_note_dropped(c);
     shard_flush_soon(c->shard, c);
 }

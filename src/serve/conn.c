@@ -208,7 +208,7 @@ static void keep(struct conn *c, const struct outgoing *out, size_t written)
     set_interest(c, c->interest | POLL_WRITE);
 }
 
-/* Returns false when the socket takes no more for now, or is gone. */
+/* Returns false when the socket takes no more for now, or is gone. Lets go of what it is given. */
 static bool write_out(struct conn *c, const struct outgoing *out)
 {
     ssize_t sent = send_some(c, out->blob->data, out->blob->size);
@@ -272,6 +272,17 @@ void conn_note_dropped(struct conn *c)
     count(c, STAT_snapshots_dropped, 1);
     c->dropped++;
     set_slow(c, true);
+}
+
+bool conn_is_idle(const struct conn *c)
+{
+    return list_is_empty(&c->in_turn) && !c->rest && !c->outbox.reply_count &&
+           (c->state == CONN_OPEN || c->state == CONN_EVENTS);
+}
+
+void conn_write(struct conn *c, const struct outgoing *out)
+{
+    (void)write_out(c, out); /* what it does not take, it keeps */
 }
 
 void conn_flush(struct conn *c)

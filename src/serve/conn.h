@@ -48,25 +48,9 @@ struct conn {
     struct shard *shard;
     int fd;
     uint8_t state;
-    uint8_t interest;       /* what the poller watches the socket for */
-    uint8_t refs;           /* 1 for the socket, 1 for a request on its way through the engine */
-    uint8_t pings_unheard;  /* pings sent since it was last heard */
-    struct address address; /* the peer's */
-    struct list in_state;   /* in shard->conns[state] */
-    struct list in_turn; /* in shard->to_flush; blocked while the socket refuses; buried at last */
-
-    struct outbox outbox;
-    struct rest *rest; /* owned; NULL while the socket takes all there is */
-
-    union {
-        struct conn_http http;
-        struct conn_ws ws;
-    };
-
-    struct subscription first;    /* most clients have one */
-    struct subscription **others; /* owned array of owned ones; free ones have no topic */
-    uint16_t other_count;
-    uint32_t dropped; /* snapshots it missed since its last SLOW_CONSUMER warning */
+    uint8_t interest;      /* what the poller watches the socket for */
+    uint8_t refs;          /* 1 for the socket, 1 for a request on its way through the engine */
+    uint8_t pings_unheard; /* pings sent since it was last heard */
 
     bool has_asked : 1;    /* HTTP: its first request is complete */
     bool has_place : 1;    /* counts towards the limits on connections */
@@ -81,9 +65,26 @@ struct conn {
     bool is_paused : 1;    /* OPEN: not read from until all that is queued is written */
     bool uses_deflate : 1; /* permessage-deflate with a full window was agreed on */
 
-    int64_t since_ms; /* when the state, or the current request, began */
+    struct list in_turn; /* in shard->to_flush; blocked while the socket refuses; buried at last */
+
+    struct outbox outbox;
+    struct rest *rest; /* owned; NULL while the socket takes all there is */
+
+    struct subscription first;    /* most clients have one */
+    struct subscription **others; /* owned array of owned ones; free ones have no topic */
+    uint16_t other_count;
+    uint32_t dropped; /* snapshots it missed since its last SLOW_CONSUMER warning */
+
+    struct address address; /* the peer's */
+    struct list in_state;   /* in shard->conns[state] */
+    int64_t since_ms;       /* when the state, or the current request, began */
     int64_t last_received_ms;
     int64_t slow_warned_ms; /* when the last SLOW_CONSUMER went out; 0 for never */
+
+    union {
+        struct conn_http http;
+        struct conn_ws ws;
+    };
 };
 
 /* A socket that was accepted; takes `fd`. */
@@ -102,6 +103,10 @@ void conn_pause(struct conn *conn);
 void conn_reply(struct conn *conn, struct blob *bytes);
 void conn_send_text(struct conn *conn, struct buf *text);
 
+/* Can a version be written at once, past the outbox: nothing waits before it? */
+bool conn_is_idle(const struct conn *conn);
+/* Writes a version that outbox_take() gave. */
+void conn_write(struct conn *conn, const struct outgoing *out);
 /* A snapshot gave way to a newer one before the socket took it. */
 void conn_note_dropped(struct conn *conn);
 

@@ -83,9 +83,8 @@ static struct encoding_key key_of(const struct subscription *sub)
                                  .not_resumed = !is_delta && sub->not_resumed};
 }
 
-/* The newest version of its topic, for this client; it counts as sent. */
-static struct outgoing version_of(struct subscription *sub, struct deflater *deflater,
-                                  struct encoding_cost *cost)
+struct outgoing outbox_take(struct subscription *sub, struct deflater *deflater,
+                            struct encoding_cost *cost)
 {
     struct encoding_key key = key_of(sub);
     const struct encoding *encoding = publication_encode(sub->topic->latest, &key, deflater, cost);
@@ -107,6 +106,6 @@ bool outbox_next(struct outbox *outbox, struct deflater *deflater, struct encodi
     }
     front = list_pop(&outbox->marked);
     if (!front) return false;
-    *out = version_of(container_of(front, struct subscription, in_outbox), deflater, cost);
+    *out = outbox_take(container_of(front, struct subscription, in_outbox), deflater, cost);
     return true;
 }

@@ -38,8 +38,12 @@ struct outgoing {
     struct encoding_key key; /* of a version */
 };
 
-/* Takes out what is to be written next; false when there is nothing. `deflater` and `cost` as for
- * publication_encode(). */
+/* The newest version of the subscription's topic, for its client; counts as sent. `deflater` and
+ * `cost` as for publication_encode(). */
+struct outgoing outbox_take(struct subscription *sub, struct deflater *deflater,
+                            struct encoding_cost *cost);
+
+/* Takes out what is to be written next; false when there is nothing. */
 bool outbox_next(struct outbox *outbox, struct deflater *deflater, struct encoding_cost *cost,
                  struct outgoing *out) MUST_CHECK;
 

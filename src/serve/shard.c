@@ -52,17 +52,51 @@ static void empty_graveyard(struct shard *shard)
         conn_unref(container_of(link, struct conn, in_turn));
 }
 
+/* A loop that is late has several versions of a topic at once: only the newest is of use. */
+static bool replace_arrived(struct shard *shard, struct publication *pub)
+{
+    for (size_t i = 0; i < shard->arrived_count; i++) {
+        struct publication *old = shard->arrived[i];
+
+        if (old->topic_id != pub->topic_id) continue;
+        if (version_is_newer(pub->version, old->version)) {
+            shard->arrived[i] = pub;
+            publication_unref(old);
+        } else
+            publication_unref(pub);
+        return true;
+    }
+    return false;
+}
+
 void shard_deliver(struct shard *shard, struct publication *pub)
 {
-    uint32_t marked = hub_deliver(&shard->hub, publication_ref(pub), shard_now_ms(shard));
+    if (replace_arrived(shard, pub)) return;
+    if (shard->arrived_count == shard->arrived_capacity) {
+        shard->arrived_capacity = MAX(2 * shard->arrived_capacity, 16);
+        shard->arrived =
+            mem_realloc(shard->arrived, shard->arrived_capacity * sizeof(struct publication *));
+    }
+    shard->arrived[shard->arrived_count++] = pub;
+}
 
-    if (marked) {
+/* To everybody who is due: each client is marked and written to in one go. */
+static void spread(struct shard *shard)
+{
+    int64_t now_ms = shard_now_ms(shard);
+
+    shard->is_spreading = true;
+    for (size_t i = 0; i < shard->arrived_count; i++) {
+        struct publication *pub = shard->arrived[i];
+        int64_t made_us = pub->made_us;
+
+        if (!hub_deliver(&shard->hub, pub, now_ms)) continue;
         stats_add(&shard->stats, STAT_publications, 1);
-        publication_unref(shard->delivered);
-        shard->delivered = pub;
-    } else
-        publication_unref(pub);
-    shard_rearm(shard);
+        stats_observe(&shard->stats, HIST_publish_to_last_write, clock_monotonic_us() - made_us);
+    }
+    shard->is_spreading = false;
+    if (shard->arrived_count) shard_rearm(shard);
+    shard->arrived_count = 0;
 }
 
 struct deflater *shard_deflater(struct shard *shard)
@@ -73,9 +107,8 @@ struct deflater *shard_deflater(struct shard *shard)
     return shard->deflater;
 }
 
-/* What this turn's versions cost to encode, and how long the newest took to reach the last socket
- * that takes it at once. */
-static void observe(struct shard *shard)
+/* What this turn's versions cost to encode. */
+static void count_encodings(struct shard *shard)
 {
     struct stats *stats = &shard->stats;
 
@@ -86,11 +119,6 @@ static void observe(struct shard *shard)
     }
     if (shard->cost.reused) stats_add(stats, STAT_encodings_reused, (int64_t)shard->cost.reused);
     shard->cost = (struct encoding_cost){0};
-    if (!shard->delivered) return;
-    stats_observe(stats, HIST_publish_to_last_write,
-                  clock_monotonic_us() - shard->delivered->made_us);
-    publication_unref(shard->delivered);
-    shard->delivered = NULL;
 }
 
 static void on_flush(uv_prepare_t *flush)
@@ -98,9 +126,10 @@ static void on_flush(uv_prepare_t *flush)
     struct shard *shard = container_of(flush, struct shard, flush);
     struct list *link;
 
+    spread(shard);
     while ((link = list_pop(&shard->to_flush)))
         conn_flush(container_of(link, struct conn, in_turn));
-    observe(shard);
+    count_encodings(shard);
     empty_graveyard(shard);
     if (shard->woke_us)
         stats_observe(&shard->stats, HIST_loop_busy, clock_monotonic_us() - shard->woke_us);
@@ -367,7 +396,9 @@ fail_poller:
 void shard_deinit(struct shard *shard)
 {
     loop_deinit(&shard->loop);
-    publication_unref(shard->delivered);
+    for (size_t i = 0; i < shard->arrived_count; i++)
+        publication_unref(shard->arrived[i]);
+    free(shard->arrived);
     hub_deinit(&shard->hub);
     inflater_deinit(&shard->inflater);
     if (shard->deflater) deflater_deinit(shard->deflater);

@@ -58,8 +58,10 @@ struct shard {
     struct list to_flush;           /* conn.in_turn */
     struct list blocked;            /* conn.in_turn: the socket refuses */
     struct list graveyard;          /* conn.in_turn: closed, freed when no event can name them */
-    struct publication *delivered;  /* ref held: the newest since the last flush; NULL for none */
-    struct encoding_cost cost;      /* of encodings since the last flush */
+    struct publication **arrived;   /* owned array of references: to be spread by the next flush */
+    size_t arrived_count, arrived_capacity;
+    bool is_spreading;         /* now: hub.on_mark may write at once */
+    struct encoding_cost cost; /* of encodings since the last flush */
     struct stats stats;
     struct task stop;
     int64_t stop_ms; /* when the last connections are cut; 0 while running */
@@ -82,7 +84,8 @@ int64_t shard_now_ms(const struct shard *shard);
 void shard_flush_soon(struct shard *shard, struct conn *conn);
 /* On the shard's thread: `conn` is closed; unrefs it when no event can name it any more. */
 void shard_bury(struct shard *shard, struct conn *conn);
-/* On the shard's thread: a publication is handed to the hub. Takes the reference. */
+/* On the shard's thread: a publication has arrived; it is handed to the hub and written before the
+ * loop sleeps, unless a newer one of its topic arrives first. Takes the reference. */
 void shard_deliver(struct shard *shard, struct publication *pub);
 /* On the shard's thread: its one compressor, made when first asked for. */
 struct deflater *shard_deflater(struct shard *shard);
