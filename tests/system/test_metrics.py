@@ -391,6 +391,23 @@ def test_a_symbol_s_newest_candle_is_told_by_its_close(serve, tmp_path):
     assert family.by("symbol") == {"AAAUSDT": (START_MS + 3 * STEP_MS) // 1000}
 
 
+def test_the_age_of_the_newest_publication_is_told_once_there_is_one(still_db, serve):
+    server = serve(db=still_db)
+
+    def ages():
+        return metrics(server)["heatcast_symbol_last_publication_age_seconds"].by("symbol")
+
+    assert ages() == {}
+    began = time.monotonic()
+    with RudeSocket(server.address) as client:
+        client.subscribe("AAAUSDT")
+        client.take_message("snapshot")
+        first = ages()
+        second = ages()
+    assert set(first) == {"AAAUSDT"}
+    assert 0 < first["AAAUSDT"] < second["AAAUSDT"] < time.monotonic() - began
+
+
 def test_the_newest_candle_of_a_market_moves(sim):
     def close():
         return metrics(sim)["heatcast_symbol_candle_close_timestamp_seconds"].by("symbol")["BTCUSDT"]
