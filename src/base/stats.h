@@ -128,8 +128,8 @@ enum counter {
       "takes it at once")                                                                          \
     X(loop_busy, BY_SHARD,                                                                         \
       "one turn of a shard's event loop, without its sleep: what an event may have had to wait")   \
-    X(encode, SUMMED, "making one encoding of a publication or a delta, deflating not counted")    \
-    X(deflate, SUMMED, "deflating one of them")                                                    \
+    X(encode, SUMMED, "making what encodings one turn of a shard lacked, deflating not counted")   \
+    X(deflate, SUMMED, "deflating in one turn of a shard")                                         \
     X(store_wait, SUMMED, "waiting of a store job for a free thread")                              \
     X(store_query, SUMMED, "one statement of the database")
 
