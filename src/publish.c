@@ -1,5 +1,7 @@
 #include "publish.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "publish_body.h"
 #include "wire/query.h"
@@ -42,7 +44,7 @@ static const struct symbol *read_symbol(const struct engine *engine, const char 
                                         struct site_response *response)
 {
     struct buf name = {0};
-    bool is_text = query_decode_segment(str_of(path + sizeof(prefix) - 1), &name);
+    bool is_text = query_decode_segment(str_of(path + strlen(prefix)), &name);
     const struct symbol *symbol = is_text ? engine_find(engine, buf_str(&name)) : NULL;
 
     if (!is_text)
