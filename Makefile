@@ -81,6 +81,9 @@ bench-engine: build ## candles per second of the heatmap engine, against walking
 bench-broadcast: build ## 1000 clients of one server: spread, CPU per message, memory
 	@$(SUBMAKE) $B/bench/broadcast && $B/bench/broadcast $B/heatcast $(CLIENTS) $(SECONDS)
 
+load: build ## k6: 1000 clients, checked and timed, for docs/benchmarks.md; SHORT=1: two minutes, not for it
+	@HEATCAST=$B/heatcast scripts/load
+
 lint: setup-test floors ## formatting, both compilers' warnings, JavaScript and shell syntax
 	@scripts/lint
 
@@ -158,4 +161,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(BENCHES:=.d)
 
-.PHONY: help build run test asan tsan bench bench-programs bench-engine bench-broadcast lint floors format install clean setup setup-test program unit-tests
+.PHONY: help build run test asan tsan bench bench-programs bench-engine bench-broadcast load lint floors format install clean setup setup-test program unit-tests
