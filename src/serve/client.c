@@ -112,18 +112,11 @@ void client_leave(struct conn *c, bool was_cut)
         leave(c, c->others[i]);
 }
 
-/* "Unknown symbol 'X'. Valid symbols: A, B" */
 static void send_invalid_symbols(struct conn *c, const struct buf *unknown)
 {
-    const struct hub *hub = &c->shard->hub;
     struct buf text = {0}, error = {0};
 
-    buf_printf(&text, "Unknown symbol %.*s. Valid symbols: ", (int)unknown->size, unknown->data);
-    if (!hub->topic_count) buf_add_text(&text, "none yet, the server has no data");
-    for (size_t i = 0; i < hub->topic_count && i < LIMIT_SYMBOLS_LISTED; i++)
-        buf_printf(&text, "%s%s", i ? ", " : "", hub->topics[i]->name);
-    if (hub->topic_count > LIMIT_SYMBOLS_LISTED)
-        buf_printf(&text, " and %zu more (GET /symbols)", hub->topic_count - LIMIT_SYMBOLS_LISTED);
+    protocol_write_unknown(&text, buf_str(unknown), &c->shard->hub);
     protocol_write_error(&error, "INVALID_SYMBOL", buf_str(&text));
     send_error(c, &error);
     buf_deinit(&text);
@@ -154,12 +147,6 @@ static double interval_told(const struct conn *c, const struct request *request)
     return request->has_interval ? request->interval : c->shard->env->update_interval_s;
 }
 
-static void note_unknown(struct buf *unknown, const json_t *name)
-{
-    buf_printf(unknown, "%s'%.*s'", unknown->size ? ", " : "",
-               (int)MIN(json_string_length(name), LIMIT_SYMBOL_BYTES), json_string_value(name));
-}
-
 static void handle_symbols(struct conn *c, const struct request *request)
 {
     const char *done[LIMIT_SYMBOLS_PER_MESSAGE];
@@ -177,7 +164,7 @@ static void handle_symbols(struct conn *c, const struct request *request)
             if (!topic) continue;
             leave(c, find(c, topic));
         } else if (!topic) {
-            note_unknown(&unknown, name);
+            protocol_note_unknown(&unknown, text);
             continue;
         } else if (!client_subscribe(c, topic, &wish, protocol_version_had(request, topic->name))) {
             is_full = true;

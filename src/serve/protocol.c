@@ -236,6 +236,22 @@ void protocol_write_pong(struct buf *out, int64_t now_ms)
     buf_add_text(out, "\"}");
 }
 
+void protocol_note_unknown(struct buf *unknown, struct str name)
+{
+    buf_printf(unknown, "%s'%.*s'", unknown->size ? ", " : "",
+               (int)MIN(name.size, LIMIT_SYMBOL_BYTES), name.at);
+}
+
+void protocol_write_unknown(struct buf *out, struct str unknown, const struct hub *hub)
+{
+    buf_printf(out, "Unknown symbol %.*s. Valid symbols: ", (int)unknown.size, unknown.at);
+    if (!hub->topic_count) buf_add_text(out, "none yet, the server has no data");
+    for (size_t i = 0; i < hub->topic_count && i < LIMIT_SYMBOLS_LISTED; i++)
+        buf_printf(out, "%s%s", i ? ", " : "", hub->topics[i]->name);
+    if (hub->topic_count > LIMIT_SYMBOLS_LISTED)
+        buf_printf(out, " and %zu more (GET /symbols)", hub->topic_count - LIMIT_SYMBOLS_LISTED);
+}
+
 void protocol_write_ack(struct buf *out, const struct request *request, const char *const *symbols,
                         size_t count, double interval_s)
 {

@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
-#include "serve/publication.h"
+#include "serve/hub.h"
 
 enum action { ACTION_SUBSCRIBE, ACTION_UNSUBSCRIBE, ACTION_PING };
 
@@ -38,6 +38,10 @@ void protocol_write_error(struct buf *out, const char *code, struct str message)
 void protocol_write_slow_consumer(struct buf *out, uint32_t dropped);
 void protocol_write_unstable(struct buf *out, uint32_t short_lives);
 void protocol_write_pong(struct buf *out, int64_t now_ms);
+/* Adds a name to a list of unknown ones; then says that they are, and which ones are not:
+ * "Unknown symbol 'X', 'Y'. Valid symbols: A, B". Text, not JSON. */
+void protocol_note_unknown(struct buf *unknown, struct str name);
+void protocol_write_unknown(struct buf *out, struct str unknown, const struct hub *hub);
 /* The acknowledgement of a request that had an id. `symbols` are those that took effect, an array
  * of `count` names; `interval_s` is a subscription's. */
 void protocol_write_ack(struct buf *out, const struct request *request, const char *const *symbols,
