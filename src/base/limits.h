@@ -23,6 +23,8 @@
 /* Each connection's pings are so much earlier or later: those who came at once are not pinged at
  * once. */
 #define LIMIT_PING_JITTER_MS 2000
+/* A long poll's wait at most: proxies and clients give up on an answer after a minute or so. */
+#define LIMIT_POLL_WAIT_S 60
 /* Retry-After of 429 and 503. */
 #define LIMIT_RETRY_AFTER_S 5
 /* Symbols that an error lists before it only says how many more there are. */
