@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "serve/client.h"
 #include "serve/echo.h"
+#include "serve/events.h"
+#include "serve/longpoll.h"
 #include "serve/shard.h"
 
 static const uint8_t allowed_moves[CONN_STATES] = {
@@ -48,6 +50,7 @@ static void move(struct conn *c, enum conn_state state)
 
     assert(allowed_moves[c->state] & BIT(state));
     if (state >= CONN_CLOSING && c->state < CONN_CLOSING) {
+        if (c->state == CONN_HTTP) longpoll_forget(c);
         client_leave(c, c->state == CONN_OPEN && state == CONN_CLOSED);
         set_slow(c, false);
     }
@@ -155,7 +158,7 @@ static void on_drained(struct conn *c)
         if (c->is_peer_done || shutdown(c->fd, SHUT_WR)) conn_destroy(c);
         return;
     }
-    if (c->state != CONN_HTTP || !c->is_answering || c->refs > 1) return;
+    if (c->state != CONN_HTTP || !c->is_answering || c->refs > 1 || c->http.poll) return;
     c->is_answering = false;
     forget_unread(c);
     if (c->close_after) {
@@ -167,7 +170,7 @@ static void on_drained(struct conn *c)
     if (c->is_peer_done && !c->is_answering) conn_close(c, WS_CLOSE_NORMAL, STR(""));
 }
 
-static void count_version(struct conn *c, const struct outgoing *out)
+void conn_count_version(struct conn *c, const struct outgoing *out)
 {
     enum stats_door door = c->state == CONN_EVENTS ? STATS_SSE : c->is_ws ? STATS_WS : STATS_POLL;
 
@@ -181,7 +184,8 @@ static void count_version(struct conn *c, const struct outgoing *out)
 static void count_written(struct conn *c, const struct outgoing *out)
 {
     count(c, STAT_bytes_sent, (int64_t)out->blob->size);
-    if (out->is_version) count_version(c, out);
+    if (out->is_version) conn_count_version(c, out);
+    if (c->state == CONN_EVENTS) c->http.answered_ms = shard_now_ms(c->shard);
     /* Not control frames, and not the 101 before all frames. */
     if (c->state != CONN_OPEN || (out->blob->data[0] & 0x0f) != WS_TEXT) return;
     count(c, STAT_messages_sent, 1);
@@ -255,13 +259,16 @@ static void warn_if_slow(struct conn *c)
     int64_t now_ms = shard_now_ms(c->shard);
     struct buf text = {0};
 
-    if (!c->dropped || c->state != CONN_OPEN) return;
+    if (!c->dropped || (c->state != CONN_OPEN && c->state != CONN_EVENTS)) return;
     if (c->slow_warned_ms && now_ms - c->slow_warned_ms < LIMIT_SLOW_WARNING_MS) return;
     protocol_write_slow_consumer(&text, c->dropped);
     c->dropped = 0;
     c->slow_warned_ms = now_ms;
     count(c, STAT_slow_warnings, 1);
-    conn_send_text(c, &text);
+    if (c->state == CONN_EVENTS)
+        events_warn(c, &text);
+    else
+        conn_send_text(c, &text);
 }
 
 void conn_note_dropped(struct conn *c)
@@ -294,8 +301,12 @@ void conn_flush(struct conn *c)
     if (c->rest || c->state == CONN_CLOSED) return;
     warn_if_slow(c);
     if (c->state == CONN_CLOSED) return;
-    while (outbox_next(&c->outbox, deflater, &shard->cost, &out))
-        if (!write_out(c, &out)) return;
+    while (outbox_next(&c->outbox, deflater, &shard->cost, &out)) {
+        if (out.is_version && c->state == CONN_HTTP)
+            longpoll_answer(c, &out); /* queues it behind a head */
+        else if (!write_out(c, &out))
+            return;
+    }
     on_drained(c);
 }
 
@@ -404,6 +415,11 @@ static void check_open(struct conn *c, int64_t now_ms)
     }
 }
 
+static void check_events(struct conn *c, int64_t now_ms)
+{
+    if (!c->rest && now_ms - c->http.answered_ms >= conn_ping_ms(c)) events_ping(c);
+}
+
 static void check_http(struct conn *c, int64_t now_ms)
 {
     int64_t age_ms = now_ms - c->since_ms;
@@ -433,6 +449,8 @@ void conn_check_deadlines(struct conn *c, int64_t now_ms)
         cut(c);
     else if (c->state == CONN_OPEN)
         check_open(c, now_ms);
+    else if (c->state == CONN_EVENTS)
+        check_events(c, now_ms);
     else if (c->state == CONN_HTTP)
         check_http(c, now_ms);
     else if (c->state == CONN_CLOSING && now_ms - c->since_ms >= LIMIT_CLOSE_MS)
@@ -590,7 +608,7 @@ static void read_some(struct conn *c)
 
     if (size > 0)
         receive(c, bytes, (size_t)size);
-    else if (size == 0 && c->state == CONN_HTTP && c->is_answering) {
+    else if (size == 0 && c->state == CONN_HTTP && c->is_answering && !c->http.poll) {
         c->is_peer_done = true; /* it said all it had to say and waits for the answers */
         set_interest(c, c->interest & ~(unsigned)POLL_READ);
     } else if (size == 0 || (errno != EAGAIN && errno != EINTR))
@@ -715,5 +733,6 @@ void conn_open(struct conn *c, const struct handshake *handshake)
 void conn_begin_events(struct conn *c)
 {
     c->is_answering = false;
+    c->http.answered_ms = shard_now_ms(c->shard);
     move(c, CONN_EVENTS);
 }

@@ -26,7 +26,8 @@ enum conn_state {
 struct conn_http {
     struct buf head;    /* bytes of the request so far: its head, and its body if a door reads it */
     size_t unread_size; /* bytes of the answer under way, counted in env->unread */
-    int64_t answered_ms; /* when it was given out */
+    int64_t answered_ms;   /* when it was given out; EVENTS: when something last was written */
+    struct longpoll *poll; /* owned: the request under way waits for news; else NULL */
 };
 
 /* What only a WebSocket has. */
@@ -109,6 +110,8 @@ bool conn_is_idle(const struct conn *conn);
 void conn_write(struct conn *conn, const struct outgoing *out);
 /* A snapshot gave way to a newer one before the socket took it. */
 void conn_note_dropped(struct conn *conn);
+/* Counts a version that was written, or given out as an HTTP answer. */
+void conn_count_version(struct conn *conn, const struct outgoing *out);
 
 /* HTTP: counts the answer of so many bytes as unread until it is written or the connection ends.
  * Returns 0, or the status to answer instead: too much is unread already. */

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "serve/client.h"
+#include "serve/events.h"
+#include "serve/longpoll.h"
 
 /* Connections that the kernel completes before we accept them: a storm's first second. */
 #define LISTEN_BACKLOG 4096
@@ -439,13 +441,25 @@ static void stop_when_empty(struct shard *shard, int64_t now_ms)
 }
 
 /* Clients come back at different moments, not all at once. */
+static unsigned reconnect_ms(void)
+{
+    return 500 + (unsigned)(random() % 9500);
+}
+
 static void say_goodbye(struct conn *c)
 {
     char reason[64];
 
-    snprintf(reason, sizeof(reason), "server is stopping; reconnect in %ld ms",
-             500 + random() % 9500);
+    snprintf(reason, sizeof(reason), "server is stopping; reconnect in %u ms", reconnect_ms());
     conn_close(c, WS_CLOSE_GOING_AWAY, str_of(reason));
+}
+
+static void end_http(struct conn *c)
+{
+    if (c->http.poll)
+        longpoll_refuse(c);
+    else
+        conn_destroy(c);
 }
 
 static void run_stop(struct task *task)
@@ -456,9 +470,9 @@ static void run_stop(struct task *task)
     LIST_FOR_EACH (it, after, &shard->conns[CONN_OPEN])
         say_goodbye(container_of(it, struct conn, in_state));
     LIST_FOR_EACH (it, after, &shard->conns[CONN_EVENTS])
-        conn_close(container_of(it, struct conn, in_state), WS_CLOSE_GOING_AWAY, STR(""));
+        events_end(container_of(it, struct conn, in_state), reconnect_ms());
     LIST_FOR_EACH (it, after, &shard->conns[CONN_HTTP])
-        conn_destroy(container_of(it, struct conn, in_state));
+        end_http(container_of(it, struct conn, in_state));
     shard->stop_ms = shard_now_ms(shard) + STOP_GRACE_MS;
     uv_timer_start(&shard->sweep, on_sweep, 1, 20);
 }

@@ -14,6 +14,9 @@
 
 #include "serve/assets.h"
 #include "serve/client.h"
+#include "serve/demand.h"
+#include "serve/events.h"
+#include "serve/longpoll.h"
 #include "serve/shard.h"
 
 #define GZIP_BYTES_MIN 1024
@@ -74,7 +77,7 @@ void site_fail(struct site_response *response, int status, const char *message)
         .retry_after_s = status == 429 || status == 503 ? LIMIT_RETRY_AFTER_S : 0};
 }
 
-static void response_deinit(struct site_response *response)
+void site_response_deinit(struct site_response *response)
 {
     blob_unref(response->body);
     blob_unref(response->gzip);
@@ -102,7 +105,7 @@ void site_load_files(struct shard_env *env)
 void site_free_files(struct shard_env *env)
 {
     for (size_t i = 0; env->files && i < asset_count; i++)
-        response_deinit(&env->files[i]);
+        site_response_deinit(&env->files[i]);
     free(env->files);
 }
 
@@ -191,13 +194,33 @@ static void write_security(struct buf *head)
     http_write_header(head, "Referrer-Policy", STR("no-referrer"));
 }
 
-/* What of a request decides how its answer is dressed; it outlives the request's bytes. */
-struct dress {
-    bool is_head;
-    bool is_unchanged; /* If-None-Match names the answer's etag */
-    bool gzip;
-    struct str origin; /* .at NULL for none */
-};
+struct dress dress_of(const struct http_request *request)
+{
+    return (struct dress){.is_head = request->method == HTTP_HEAD,
+                          .gzip = http_accepts_encoding(&request->headers, "gzip"),
+                          .origin = http_header(&request->headers, "Origin"),
+                          .if_none_match = http_header(&request->headers, "If-None-Match")};
+}
+
+static struct str copy_of(struct str text)
+{
+    return text.at ? (struct str){mem_strndup(text.at, text.size), text.size} : text;
+}
+
+struct dress dress_keep(const struct http_request *request)
+{
+    struct dress dress = dress_of(request);
+
+    dress.origin = copy_of(dress.origin);
+    dress.if_none_match = copy_of(dress.if_none_match);
+    return dress;
+}
+
+void dress_deinit(struct dress *dress)
+{
+    free((char *)dress->origin.at);
+    free((char *)dress->if_none_match.at);
+}
 
 static void write_connection(struct buf *head, const struct conn *c, int status)
 {
@@ -209,17 +232,17 @@ static void write_connection(struct buf *head, const struct conn *c, int status)
 }
 
 static void write_head(struct buf *head, const struct conn *c, const struct site_response *response,
-                       const struct dress *dress, const struct blob *body)
+                       const struct dress *dress, const struct blob *body, bool is_unchanged)
 {
     char etag[32];
 
-    http_write_status(head, dress->is_unchanged ? 304 : response->status);
+    http_write_status(head, is_unchanged ? 304 : response->status);
     write_date(head);
-    if (body && !dress->is_unchanged) {
+    if (body && !is_unchanged) {
         http_write_header(head, "Content-Type", str_of(response->content_type));
         if (body == response->gzip) http_write_header(head, "Content-Encoding", STR("gzip"));
     }
-    if (!dress->is_unchanged && response->status != 204)
+    if (!is_unchanged && response->status != 204)
         http_write_header_int(head, "Content-Length", body ? (int64_t)body->size : 0);
     if (response->etag[0]) {
         snprintf(etag, sizeof(etag), "W/\"%s\"", response->etag);
@@ -242,24 +265,22 @@ static void write_head(struct buf *head, const struct conn *c, const struct site
     http_write_end(head);
 }
 
+void site_write_events_head(struct buf *head, const struct conn *c, const struct dress *dress)
+{
+    http_write_status(head, 200);
+    write_date(head);
+    http_write_header(head, "Content-Type", STR("text/event-stream"));
+    http_write_header(head, "Cache-Control", STR("no-store"));
+    http_write_header(head, "X-Accel-Buffering", STR("no")); /* nginx: pass it on as it comes */
+    write_cors(head, c->shard->env, dress->origin);
+    write_security(head);
+    write_connection(head, c, 200);
+    http_write_end(head);
+}
+
 static struct blob *body_of(const struct site_response *response, const struct dress *dress)
 {
     return dress->gzip && response->gzip ? response->gzip : response->body;
-}
-
-/* Queues head and body. */
-static void respond(struct conn *c, const struct site_response *response, const struct dress *dress)
-{
-    struct blob *body = body_of(response, dress);
-    struct buf head = {0};
-
-    stats_add(&c->shard->stats, STAT_http_requests, 1);
-    if (response->status >= 400) stats_add(&c->shard->stats, STAT_http_errors, 1);
-    write_head(&head, c, response, dress, body);
-    conn_reply(c, blob_take(&head));
-    if (body && body->size && !dress->is_head && !dress->is_unchanged)
-        conn_reply(c, blob_ref(body));
-    conn_answered(c);
 }
 
 /* RFC 9110 §13.1.2: weak comparison, so W/ makes no difference. */
@@ -275,11 +296,31 @@ static bool etag_matches(struct str wanted, const char *etag)
     return memmem(wanted.at, wanted.size, needle.at, needle.size) != NULL;
 }
 
-static struct dress dress_of(const struct http_request *request)
+void site_respond(struct conn *c, const struct site_response *response, const struct dress *dress)
 {
-    return (struct dress){.is_head = request->method == HTTP_HEAD,
-                          .gzip = http_accepts_encoding(&request->headers, "gzip"),
-                          .origin = http_header(&request->headers, "Origin")};
+    struct blob *body = body_of(response, dress);
+    bool is_unchanged =
+        response->status == 200 && etag_matches(dress->if_none_match, response->etag);
+    struct buf head = {0};
+
+    stats_add(&c->shard->stats, STAT_http_requests, 1);
+    if (response->status >= 400) stats_add(&c->shard->stats, STAT_http_errors, 1);
+    write_head(&head, c, response, dress, body, is_unchanged);
+    conn_reply(c, blob_take(&head));
+    if (body && body->size && !dress->is_head && !is_unchanged) conn_reply(c, blob_ref(body));
+    conn_answered(c);
+}
+
+/* A large answer that would be one too many unread is not given out. */
+void site_give(struct conn *c, struct site_response *response, const struct dress *dress)
+{
+    const struct blob *body = body_of(response, dress);
+    int status = body ? conn_owe(c, body->size) : 0;
+
+    if (status)
+        site_fail(response, status,
+                  "too many large answers are waiting to be read; try again later");
+    site_respond(c, response, dress);
 }
 
 /* --- refusals --- */
@@ -300,20 +341,26 @@ void site_refuse(struct conn *c, int status)
     if (status == 400) message = "not a well-formed HTTP/1.1 request";
     c->close_after = c->is_answering = true;
     site_fail(&response, status, message);
-    respond(c, &response, &dress);
-    response_deinit(&response);
+    site_respond(c, &response, &dress);
+    site_response_deinit(&response);
     conn_close(c, WS_CLOSE_NORMAL, STR(""));
+}
+
+void site_deny(struct conn *c, const struct dress *dress, int status, const char *message)
+{
+    struct site_response response = {0};
+
+    site_fail(&response, status, message);
+    site_respond(c, &response, dress);
+    site_response_deinit(&response);
 }
 
 static void fail(struct conn *c, const struct http_request *request, int status,
                  const char *message)
 {
-    struct site_response response = {0};
     struct dress dress = dress_of(request);
 
-    site_fail(&response, status, message);
-    respond(c, &response, &dress);
-    response_deinit(&response);
+    site_deny(c, &dress, status, message);
 }
 
 /* --- routes --- */
@@ -333,10 +380,8 @@ static void serve_file(struct conn *c, const struct http_request *request, size_
         read_file(env, &assets[index], &fresh);
         response = &fresh;
     }
-    dress.is_unchanged =
-        etag_matches(http_header(&request->headers, "If-None-Match"), response->etag);
-    respond(c, response, &dress);
-    response_deinit(&fresh);
+    site_respond(c, response, &dress);
+    site_response_deinit(&fresh);
 }
 
 /* CORS preflight (Fetch §3.2), and a plain OPTIONS. */
@@ -355,7 +400,7 @@ static void serve_options(struct conn *c, const struct http_request *request)
     if (origin.at && origin_is_allowed(env, origin, &is_any)) {
         http_write_header(&head, "Access-Control-Allow-Methods", STR("GET, HEAD, OPTIONS"));
         http_write_header(&head, "Access-Control-Allow-Headers",
-                          STR("If-None-Match, Content-Type"));
+                          STR("If-None-Match, Last-Event-ID, Content-Type"));
         http_write_header(&head, "Access-Control-Max-Age", STR("600"));
     }
     if (c->close_after) http_write_header(&head, "Connection", STR("close"));
@@ -375,8 +420,8 @@ static void refuse_handshake(struct conn *c, const struct http_request *request,
                               : "not a WebSocket handshake of RFC 6455");
     response.is_handshake = true;
     c->close_after = true;
-    respond(c, &response, &dress);
-    response_deinit(&response);
+    site_respond(c, &response, &dress);
+    site_response_deinit(&response);
 }
 
 static void serve_websocket(struct conn *c, const struct http_request *request)
@@ -405,27 +450,19 @@ static void serve_websocket(struct conn *c, const struct http_request *request)
 
 /* --- questions for the floor above --- */
 
-/* Rides along with the request: what the answer's head needs, copied out of its bytes. */
+/* Rides along with the request: what the answer's head needs. */
 struct journey {
     struct site_request request;
-    struct dress dress;
-    char *origin;        /* owned; NULL for none */
-    char *if_none_match; /* owned; NULL for none */
+    struct dress dress; /* kept */
 };
-
-static char *copy_of(struct str text)
-{
-    return text.at ? mem_strndup(text.at, text.size) : NULL;
-}
 
 static void journey_free(struct journey *j)
 {
-    response_deinit(&j->request.response);
+    site_response_deinit(&j->request.response);
     free(j->request.path);
     free(j->request.query);
     free((char *)j->request.body.at);
-    free(j->origin);
-    free(j->if_none_match);
+    dress_deinit(&j->dress);
     free(j);
 }
 
@@ -442,17 +479,6 @@ static void count_publish(const struct conn *c, int status)
     stats_add(&c->shard->stats, status < 400 ? STAT_publishes_accepted : STAT_publishes_refused, 1);
 }
 
-/* A large answer that would be one too many unread is not given out. */
-static void owe(struct conn *c, struct site_response *response, const struct dress *dress)
-{
-    const struct blob *body = body_of(response, dress);
-    int status = body ? conn_owe(c, body->size) : 0;
-
-    if (status)
-        site_fail(response, status,
-                  "too many large answers are waiting to be read; try again later");
-}
-
 /* Back on the shard. The connection may have gone meanwhile; its memory has not. */
 static void run_answer(struct task *task)
 {
@@ -461,12 +487,7 @@ static void run_answer(struct task *task)
     struct conn *c = request->conn;
 
     if (request->is_publish) count_publish(c, request->response.status);
-    if (c->state == CONN_HTTP) {
-        owe(c, &request->response, &j->dress);
-        j->dress.is_unchanged = request->response.status == 200 &&
-                                etag_matches(str_of(j->if_none_match), request->response.etag);
-        respond(c, &request->response, &j->dress);
-    }
+    if (c->state == CONN_HTTP) site_give(c, &request->response, &j->dress);
     conn_unref(c);
     journey_free(j);
 }
@@ -495,15 +516,13 @@ static void forward(struct conn *c, const struct http_request *request, struct s
 
     j->request.method = request->method;
     j->request.is_publish = request->method == HTTP_POST && is_publish(request);
-    j->request.path = copy_of(request->path);
-    j->request.query = request->query.at ? copy_of(request->query) : mem_strdup("");
+    j->request.path = mem_strndup(request->path.at, request->path.size);
+    j->request.query =
+        request->query.size ? mem_strndup(request->query.at, request->query.size) : mem_strdup("");
     j->request.accepts_gzip = http_accepts_encoding(&request->headers, "gzip");
     address_format(&c->address, j->request.address);
-    if (body.size) j->request.body = (struct str){mem_strndup(body.at, body.size), body.size};
-    j->origin = copy_of(http_header(&request->headers, "Origin"));
-    j->if_none_match = copy_of(http_header(&request->headers, "If-None-Match"));
-    j->dress = dress_of(request);
-    j->dress.origin = str_of(j->origin);
+    if (body.size) j->request.body = copy_of(body);
+    j->dress = dress_keep(request);
     j->request.conn = c;
     j->request.shard = c->shard;
     j->request.task.run = run_request;
@@ -552,8 +571,8 @@ static void fail_method(struct conn *c, const struct http_request *request)
 
     site_fail(&response, 405, "this is only written: POST");
     response.allow = "POST, OPTIONS";
-    respond(c, &response, &dress);
-    response_deinit(&response);
+    site_respond(c, &response, &dress);
+    site_response_deinit(&response);
 }
 
 /* Without a token the door does not exist: what is asked for is as unknown as any other path. */
@@ -582,6 +601,11 @@ void site_serve(struct conn *c, const struct http_request *request, struct str b
         serve_file(c, request, index);
     else if (is_publish(request))
         serve_publish(c, request, body);
+    else if (str_eq(request->path, STR("/sse/heatmap")))
+        events_serve(c, request);
+    else if (str_eq(request->path, STR("/heatmap/latest")) && request->method != HTTP_POST &&
+             demand_is_poll(request->query))
+        longpoll_serve(c, request);
     else
         forward(c, request, (struct str){0});
 }

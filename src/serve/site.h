@@ -26,6 +26,14 @@ struct site_response {
     bool is_handshake;        /* of a refused WebSocket upgrade: says which version we speak */
 };
 
+/* What of a request decides how its answer is dressed. */
+struct dress {
+    bool is_head;
+    bool gzip;
+    struct str origin;        /* .at NULL for none */
+    struct str if_none_match; /* the same */
+};
+
 struct site_request {
     enum http_method method;         /* GET, HEAD or POST */
     char *path;                      /* owned; percent-encoded as it came */
@@ -47,6 +55,12 @@ void site_finish(struct site_response *response, bool accepts_gzip);
 /* Fills a response with {"detail": message}. Any thread. */
 void site_fail(struct site_response *response, int status, const char *message);
 
+/* Of a request at hand; it lives as long as the request's bytes, or, made to keep, until
+ * dress_deinit(). */
+struct dress dress_of(const struct http_request *request);
+struct dress dress_keep(const struct http_request *request);
+void dress_deinit(struct dress *dress);
+
 /* Sends request->response; takes the request. Main loop's thread. */
 void site_answer(struct site_request *request);
 
@@ -60,6 +74,16 @@ void site_free_files(struct shard_env *env);
 int64_t site_body_size(const struct conn *conn, const struct http_request *request) MUST_CHECK;
 /* On the shard: answers or forwards a parsed request, with its body if one is read. */
 void site_serve(struct conn *conn, const struct http_request *request, struct str body);
+/* On the shard: answers the request under way. site_give() is for bodies that may be large: it
+ * counts what is not read yet, and answers 429 or 503 instead where that is too much already. */
+void site_respond(struct conn *conn, const struct site_response *response,
+                  const struct dress *dress);
+void site_give(struct conn *conn, struct site_response *response, const struct dress *dress);
+/* The same, with {"detail": message}. */
+void site_deny(struct conn *conn, const struct dress *dress, int status, const char *message);
+/* The head of an answer of server-sent events, which has no end of its own. */
+void site_write_events_head(struct buf *head, const struct conn *conn, const struct dress *dress);
+void site_response_deinit(struct site_response *response);
 /* Answers what could not be parsed or is refused, and closes after it. */
 void site_refuse(struct conn *conn, int status);
 

@@ -724,6 +724,7 @@ def check_answer(path, status, headers, body):
 
 
 SERIES, KLINES = "/liquidations/heatmap-timeseries", "/prices/klines"
+LATEST, EVENTS = "/heatmap/latest", "/sse/heatmap"
 WINDOWS = {"48h": "30m", "3d": "1h", "7d": "1h", "14d": "2h", "30d": "4h", "60d": "8h", "90d": "12h"}
 WINDOWS.update({"180d": "1d", "1y": "1d"})
 ALWAYS_200 = ["/health", "/ready", "/symbols", "/metrics", "/ws/stats", "/"]
@@ -738,6 +739,26 @@ ASKED = [
     *[(path, "symbol=NOPE", 400) for path in ("/data/date-range", "/heatmap/latest", SERIES, KLINES)],
     *[(path, "symbol=A&symbol=B", 422) for path in ("/data/date-range", SERIES, KLINES)],
     *[(path, "symbol=%ff", 422) for path in ("/heatmap/latest", SERIES, KLINES)],
+    (LATEST, "symbol=BTCUSDT&wait=20", 200),
+    (LATEST, "symbol=BTCUSDT&since=zz:1", 200),
+    (LATEST, "symbol=BTCUSDT&format=columns", 200),
+    (LATEST, "symbol=BTCUSDT&mode=delta&since=&wait=", 200),
+    (LATEST, "symbol=NOPE&wait=1", 400),
+    (LATEST, "wait=1", 422),
+    (LATEST, "symbol=BTCUSDT&wait=61", 422),
+    (LATEST, "symbol=BTCUSDT&wait=-1", 422),
+    (LATEST, "symbol=BTCUSDT&wait=long", 422),
+    (LATEST, "symbol=BTCUSDT&since=1841", 422),
+    (LATEST, "symbol=BTCUSDT&mode=full", 422),
+    (LATEST, "symbol=BTCUSDT&format=csv", 422),
+    (EVENTS, "", 422),
+    (EVENTS, "symbols=", 422),
+    (EVENTS, "symbol=BTCUSDT", 422),
+    (EVENTS, "symbols=" + ",".join(["BTCUSDT"] * 101), 422),
+    (EVENTS, "symbols=BTCUSDT&update_interval=1.5", 422),
+    (EVENTS, "symbols=BTCUSDT&mode=full", 422),
+    (EVENTS, "symbols=BTCUSDT&format=csv", 422),
+    (EVENTS, "symbols=BTCUSDT,NOPE", 400),
     (KLINES, "symbol=BTCUSDT", 200),
     (KLINES, "symbol=BTCUSDT&interval=5m&limit=10", 200),
     (KLINES, "symbol=BTCUSDT&interval=1d&limit=2000", 200),
@@ -787,8 +808,60 @@ def test_an_answer_keeps_to_its_schema(server, path, query, status):
     if status == 200 and path == KLINES:
         times = [kline["timestamp"] for kline in body["data"]]
         assert times == sorted(set(times)) and body["count"] == len(times)
-    if path == "/heatmap/latest" and status == 200:
+    if path == LATEST and status == 200 and query in ("symbol=SOLUSDT", "symbol=BTCUSDT&wait=20"):
         check_message(answer[2])
+
+
+def news_after(server, query):
+    """The newest update of BTCUSDT beyond one that is asked for now."""
+    first = server.get(f"{LATEST}?symbol=BTCUSDT&wait=60{query}")
+    answer = server.ask(f"{LATEST}?symbol=BTCUSDT&since={first['epoch']}:{first['seq']}{query}")
+    assert answer[0] == 200
+    return first, check_answer(LATEST, *answer)
+
+
+def test_a_long_poll_is_answered_by_news(server):
+    for query in ("", "&format=columns"):
+        first, news = news_after(server, query)
+        assert (news["type"], news["epoch"]) == ("snapshot", first["epoch"])
+        assert news["seq"] > first["seq"] and "resumed" not in news
+
+
+@pytest.mark.parametrize("query", ["&mode=delta", "&mode=delta&format=columns"])
+def test_a_long_poll_may_ask_for_differences(start, query):
+    server = start("--bin", "BTCUSDT=0.01")
+    end = time.monotonic() + PATIENCE
+    while (pair := news_after(server, query))[1]["type"] != "delta":
+        assert time.monotonic() < end, "never a difference"
+    assert pair[1]["prev"] == pair[0]["seq"]
+
+
+def test_a_long_poll_that_hears_nothing_is_204(still):
+    first = still.get(f"{LATEST}?symbol=AAAUSDT")
+    since = f"{first['epoch']}:{first['seq']}"
+    for query in (f"since={since}&wait=0", f"since={since}&wait=.3"):
+        answer = still.ask(f"{LATEST}?symbol=AAAUSDT&{query}")
+        assert answer[0] == 204
+        check_answer(LATEST, *answer)
+    assert still.ask(f"{LATEST}?symbol=BBBUSDT&wait=0.1")[0] == 204, "it has no candles"
+
+
+def test_events_keep_to_the_schema(server):
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
+        sock.sendall(f"GET {EVENTS}?symbols=BTCUSDT HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        document = documented(EVENTS, answer.status)
+        check_headers(document, headers)
+        assert [headers["content-type"]] == list(document["content"])
+        assert "content-length" not in headers and "etag" not in headers
+        lines = [answer.fp.readline().decode() for _ in range(8)]
+    assert re.fullmatch(r"retry: [1-4]\d{3}\n", lines[0]) and lines[1] == "\n"
+    for first in (2, 5):
+        name, text = lines[first : first + 2]
+        message = check_message(text.removeprefix("data: "))
+        assert name == f"id: {message['epoch']}:{message['seq']}\n" and lines[first + 2] == "\n"
 
 
 def test_no_data_is_404_or_empty(still):
@@ -813,7 +886,9 @@ GOOD_QUERY = {
 }
 
 
-@pytest.mark.parametrize("path", [path for path in OPENAPI["paths"] if path != "/ws/heatmap"])
+@pytest.mark.parametrize(
+    "path", [path for path in OPENAPI["paths"] if path not in ("/ws/heatmap", EVENTS)]
+)
 def test_every_path_answers_head_options_304_and_405(still, path):
     target = f"{path}?{GOOD_QUERY[path]}" if path in GOOD_QUERY else path
     status, headers, body = still.ask(target)
@@ -834,12 +909,26 @@ def test_every_path_answers_head_options_304_and_405(still, path):
         check_answer(path, *answer)
 
 
+def test_events_answer_head_options_and_405(still):
+    path = f"{EVENTS}?symbols=AAAUSDT"
+    status, headers, body = still.ask(path, "HEAD")
+    assert (status, headers["content-type"], body) == (200, "text/event-stream", b"")
+    check_headers(documented(EVENTS, 200), headers)
+    assert still.ask(f"{EVENTS}?symbols=NOPE", "HEAD")[0] == 400
+    assert still.ask(path, "OPTIONS")[1]["allow"] == "GET, HEAD, OPTIONS"
+    for method in ("POST", "PUT", "DELETE"):
+        answer = still.ask(path, method)
+        assert answer[0] == 405
+        check_answer(EVENTS, *answer)
+
+
 def test_every_documented_status_is_provoked_here():
     """500 alone cannot be: the database would have to break under a running server."""
     provoked = {(path, str(status)) for path, _, status in ASKED}
     provoked |= {("/ws/heatmap", str(status)) for status, *_ in HANDSHAKES} | {("/ws/heatmap", "101")}
     provoked |= {("/data/date-range", "404"), ("/heatmap/latest", "404"), (KLINES, "429")}
     provoked |= {(SERIES, "429"), (SERIES, "500"), (KLINES, "500")}
+    provoked |= {(LATEST, "204"), (EVENTS, "200")}
     everywhere = {"304", "405", "503", "default"}
     for path, item in OPENAPI["paths"].items():
         assert list(item) == ["get"]
@@ -890,7 +979,7 @@ def test_what_http_itself_brings(server, name):
 
 
 def test_a_path_that_is_not_here_is_404(server):
-    for path in ("/nothing", "/health/", "/sse/heatmap?symbols=BTCUSDT", "/%68ealth"):
+    for path in ("/nothing", "/health/", "/sse/heatmap/", "/%68ealth"):
         status, headers, body = server.ask(path)
         assert status == 404 and headers["cache-control"] == "no-store"
         check(open_validator(OPENAPI["components"]["schemas"]["Error"]), parse(body))
@@ -938,7 +1027,7 @@ def test_a_full_queue_is_503(start):
 def test_too_many_connections_are_503(start):
     server = start("--ws-max-connections", "2")
     with server.socket(), server.socket():
-        for path in [*ALWAYS_200, KLINES, SERIES, "/heatmap/latest", "/data/date-range", "/ws/heatmap"]:
+        for path in [*ALWAYS_200, KLINES, SERIES, LATEST, EVENTS, "/data/date-range", "/ws/heatmap"]:
             for _ in range(100):  # it speaks first, and closes: a request may meet a reset
                 try:
                     answer = server.ask(path)
@@ -980,6 +1069,8 @@ def test_every_route_is_in_openapi_and_every_path_there_is_answered(server):
 def test_every_parameter_is_in_openapi_and_every_one_there_is_read():
     source = "".join(path.read_text() for path in (ROOT / "src").glob("rest*.c"))
     read = set(re.findall(r'params_(?:text|time|int)\(\w+, "(\w+)"', source))
+    doors = (ROOT / "src" / "serve" / "demand.c").read_text()
+    read |= set(re.findall(r'read_(?:text|number|choice)\(reader, "(\w+)"', doors))
     listed = {
         parameter["name"]
         for item in OPENAPI["paths"].values()
