@@ -133,13 +133,7 @@ static void on_flush(uv_prepare_t *flush)
         conn_flush(container_of(link, struct conn, in_turn));
     count_encodings(shard);
     empty_graveyard(shard);
-    if (shard->woke_us)
-        stats_observe(&shard->stats, HIST_loop_busy, clock_monotonic_us() - shard->woke_us);
-}
-
-static void on_wake(uv_check_t *wake)
-{
-    container_of(wake, struct shard, wake)->woke_us = clock_monotonic_us();
+    stats_observe(&shard->stats, HIST_loop_busy, loop_turn_us(&shard->loop));
 }
 
 static void on_due(uv_timer_t *due)
@@ -346,7 +340,6 @@ static void close_handles(struct shard *shard)
     close_listener(shard);
     empty_graveyard(shard);
     poller_close(&shard->poller);
-    uv_close((uv_handle_t *)&shard->wake, NULL);
     uv_close((uv_handle_t *)&shard->sweep, NULL);
     uv_close((uv_handle_t *)&shard->due, NULL);
     uv_close((uv_handle_t *)&shard->flush, NULL);
@@ -379,8 +372,6 @@ int shard_init(struct shard *shard, struct shard_env *env, size_t index,
     uv_prepare_init(&shard->loop.uv, &shard->flush);
     uv_timer_start(&shard->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_prepare_start(&shard->flush, on_flush);
-    uv_check_init(&shard->loop.uv, &shard->wake);
-    uv_check_start(&shard->wake, on_wake);
     err = open_listener(shard, address);
     if (!err) return 0;
     close_handles(shard);

@@ -49,8 +49,6 @@ struct shard {
     uv_timer_t sweep;      /* every second: deadlines */
     uv_timer_t due;        /* when the next subscriber is due */
     uv_prepare_t flush;    /* before the loop sleeps: what was marked is written */
-    uv_check_t wake;       /* after it slept */
-    int64_t woke_us;       /* when that was; 0 before the first time */
     struct hub hub;
     struct inflater inflater;       /* shared by all connections: messages stand alone */
     struct deflater *deflater;      /* the same, owned; NULL until it is wanted */

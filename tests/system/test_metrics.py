@@ -11,7 +11,7 @@ import pytest
 
 import exposition
 from dumps import STEP_MS, START_MS, write_klines, write_metrics
-from rude import CLOSE, DEFLATE, PING, TEXT, Rude, RudeSocket, frame, inflate, text
+from rude import CLOSE, DEFLATE, PING, PONG, TEXT, Rude, RudeSocket, frame, inflate, text
 from server import FAST, ROOT, await_that, ingest
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
@@ -287,6 +287,25 @@ def test_what_a_publication_took_is_timed_once_a_shard(serve):
     times = found["heatcast_publish_to_last_write_seconds"].one("_count")
     assert 3 <= times <= found["heatcast_publications_total"].one()
     assert found["heatcast_loop_busy_seconds"].one("_count", shard="0") > 5
+
+
+def test_a_shard_s_busy_time_holds_all_its_work(serve):
+    server = serve("--threads", "1")
+
+    def times():
+        found = metrics(server)
+        busy = found["heatcast_loop_busy_seconds"].one("_sum", shard="0")
+        return busy, found["process_cpu_seconds_total"].one()
+
+    unasked = frame(PONG, b"x" * 125) * 500
+    with RudeSocket(server.address) as client:
+        before = times()
+        for _ in range(2000):
+            client.send(unasked)
+        client.pong()
+        after = times()
+    busy, processor = (after[i] - before[i] for i in range(2))
+    assert busy > processor / 2, "reading is not in it"
 
 
 CLOSES = [
