@@ -351,66 +351,6 @@ const struct stats *server_shard_stats(const struct server *server, size_t shard
     return &server->shards[shard_index]->stats;
 }
 
-/* One task visits every shard in turn, then comes home: nothing is shared. */
-struct tour {
-    struct task task;
-    struct server *server;
-    size_t next_shard;
-    uint32_t *counts; /* owned */
-    size_t count;
-    void (*done)(void *context, const uint32_t *counts, size_t count);
-    void *context;
-};
-
-static void end_tour(struct task *task)
-{
-    struct tour *tour = container_of(task, struct tour, task);
-
-    tour->done(tour->context, tour->counts, tour->count);
-    free(tour->counts);
-    free(tour);
-}
-
-static void go_on(struct tour *tour);
-
-static void visit(struct task *task)
-{
-    struct tour *tour = container_of(task, struct tour, task);
-    const struct hub *hub = &tour->server->shards[tour->next_shard++]->hub;
-
-    for (size_t i = 0; i < hub->topic_count; i++)
-        if (hub->topics[i]->id < tour->count)
-            tour->counts[hub->topics[i]->id] += hub->topics[i]->subscriber_count;
-    go_on(tour);
-}
-
-static void go_on(struct tour *tour)
-{
-    struct server *server = tour->server;
-
-    tour->task.run = visit;
-    while (tour->next_shard < server->shard_count) {
-        if (loop_post(&server->shards[tour->next_shard]->loop, &tour->task)) return;
-        tour->next_shard++; /* it has ended: nobody is there */
-    }
-    tour->task.run = end_tour;
-    if (!loop_post(server->env.main_loop, &tour->task)) end_tour(&tour->task);
-}
-
-void server_count_subscribers(struct server *server,
-                              void (*done)(void *context, const uint32_t *counts, size_t count),
-                              void *context)
-{
-    struct tour *tour = mem_alloc(sizeof(*tour));
-
-    *tour = (struct tour){.server = server,
-                          .counts = mem_zalloc(server->interest_count * sizeof(uint32_t)),
-                          .count = server->interest_count,
-                          .done = done,
-                          .context = context};
-    go_on(tour);
-}
-
 /* One that was never started is run here, until its handles are closed. */
 void server_stop(struct server *server)
 {

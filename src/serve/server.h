@@ -44,12 +44,6 @@ void server_forget(struct server *server, uint32_t topic_id, struct version vers
 
 /* A topic's subscribers now, over all shards. */
 uint32_t server_subscribers(const struct server *server, uint32_t topic_id);
-/* Counts each topic's subscribers over all shards and hands the counts, indexed by topic id, to
- * `done` on the main loop; they are freed after it. */
-void server_count_subscribers(struct server *server,
-                              void (*done)(void *context, const uint32_t *counts, size_t count),
-                              void *context);
-
 /* A shard's word on a topic, brought to the main loop. */
 void server_on_interest(struct server *server, size_t shard_index, uint32_t topic_id,
                         bool has_subscribers);
