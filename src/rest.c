@@ -94,14 +94,18 @@ static void add_symbol(struct buf *out, const struct engine *engine, const struc
 {
     char step[16];
 
-    buf_printf(out, "{\"symbol\":\"%s\",\"price_bin_size\":", symbol->name);
-    snapshot_write_price(out, 1, symbol->bin_e12);
+    buf_printf(out, "{\"symbol\":\"%s\",\"feed\":\"%s\"", symbol->name,
+               symbol->is_published ? "published" : engine_config(engine)->feed);
+    if (!symbol->is_published || symbol->published_us) { /* else its publisher has not said */
+        buf_add_text(out, ",\"price_bin_size\":");
+        snapshot_write_price(out, 1, symbol->bin_e12);
+    }
+    if (symbol->price > 0) { /* a replay knows it when somebody has subscribed */
+        buf_add_text(out, ",\"last_price\":");
+        buf_add_double(out, symbol->price);
+    }
     if (symbol->step_ms) {
         buf_printf(out, ",\"interval\":\"%s\"", step_name(symbol->step_ms, step));
-        if (symbol->price > 0) { /* a replay knows it when somebody has subscribed */
-            buf_add_text(out, ",\"last_price\":");
-            buf_add_double(out, symbol->price);
-        }
         add_field_time(out, "start_time", symbol->first_open_ms);
         add_field_time(out, "end_time", engine_visible_ms(engine, symbol));
     }

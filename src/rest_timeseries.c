@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "heat/price_bin.h"
 #include "heat/series.h"
 
@@ -49,7 +50,8 @@ static bool read_span(const struct params *params, struct timeseries_query *quer
 {
     bool has_window, has_start, has_end;
 
-    query->until_ms = query->visible_ms;
+    /* Of a symbol that is only published nothing is stored, up to now. */
+    query->until_ms = query->visible_ms < 0 ? clock_wall_ms() : query->visible_ms;
     if (!params_time(params, "end_time", &query->until_ms, &has_end)) return false;
     query->from_ms = query->until_ms - 7 * DAY_MS;
     if (!params_time(params, "start_time", &query->from_ms, &has_start) ||

@@ -97,14 +97,14 @@ static void announce(const struct app *app)
     const char *what = app->is_simulated ? "a SIMULATED market" : "stored data";
     char how[64] = "";
 
-    log_info("serving", F_STR("address", server_address(app->server)),
-             F_STR("feed", app->config.feed), F_INT("symbols", (int64_t)app->symbol_count),
-             F_STR("db", app->config.db));
+    log_info(
+        "serving", F_STR("address", server_address(app->server)), F_STR("feed", app->config.feed),
+        F_INT("symbols", (int64_t)engine_symbol_count(app->engine)), F_STR("db", app->config.db));
     if (strcmp(app->config.feed, "replay") == 0)
         snprintf(how, sizeof(how), " (a replay, %g times as fast as it happened)",
                  app->config.replay_speed);
     printf("heatcast serves %s%s at http://%s/\n", what, how, server_address(app->server));
-    if (!app->symbol_count)
+    if (!engine_symbol_count(app->engine))
         printf("There is no data yet: stop, `heatcast ingest --db %s FOLDER`, start again.\n",
                app->config.db);
     fflush(stdout);

@@ -365,6 +365,14 @@ static void fail(struct conn *c, const struct http_request *request, int status,
 
 /* --- routes --- */
 
+static bool is_publish(const struct http_request *request)
+{
+    const struct str prefix = STR("/publish/");
+
+    return request->path.size > prefix.size &&
+           str_eq((struct str){request->path.at, prefix.size}, prefix);
+}
+
 static void serve_file(struct conn *c, const struct http_request *request, size_t index)
 {
     const struct shard_env *env = c->shard->env;
@@ -384,18 +392,19 @@ static void serve_file(struct conn *c, const struct http_request *request, size_
     site_response_deinit(&fresh);
 }
 
-/* CORS preflight (Fetch §3.2), and a plain OPTIONS. */
+/* CORS preflight (Fetch §3.2), and a plain OPTIONS. A page of another origin may not publish. */
 static void serve_options(struct conn *c, const struct http_request *request)
 {
     const struct shard_env *env = c->shard->env;
     struct str origin = http_header(&request->headers, "Origin");
+    bool is_written = is_publish(request) && *env->publish_token, is_any;
     struct buf head = {0};
-    bool is_any;
 
     stats_add(&c->shard->stats, STAT_http_requests, 1);
     http_write_status(&head, 204);
     write_date(&head);
-    http_write_header(&head, "Allow", STR("GET, HEAD, OPTIONS"));
+    http_write_header(&head, "Allow",
+                      is_written ? STR("POST, OPTIONS") : STR("GET, HEAD, OPTIONS"));
     write_cors(&head, env, origin);
     if (origin.at && origin_is_allowed(env, origin, &is_any)) {
         http_write_header(&head, "Access-Control-Allow-Methods", STR("GET, HEAD, OPTIONS"));
@@ -500,14 +509,6 @@ void site_answer(struct site_request *request)
     if (loop_post(&request->shard->loop, &request->task)) return;
     conn_unref(request->conn); /* the shard has ended: nobody else touches it */
     journey_free(j);
-}
-
-static bool is_publish(const struct http_request *request)
-{
-    const struct str prefix = STR("/publish/");
-
-    return request->path.size > prefix.size &&
-           str_eq((struct str){request->path.at, prefix.size}, prefix);
 }
 
 static void forward(struct conn *c, const struct http_request *request, struct str body)

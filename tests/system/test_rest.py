@@ -527,9 +527,10 @@ def test_symbols_say_what_is_stored(real):
     btc, eth, sol = real.get("/symbols")["symbols"]
     assert btc == {
         "symbol": "BTCUSDT",
+        "feed": "none",
         "price_bin_size": 100,
-        "interval": "5m",
         "last_price": btc["last_price"],
+        "interval": "5m",
         "start_time": "2025-12-01T00:00:00Z",
         "end_time": BTC_END,
         "open_interest_start": "2024-06-19T21:00:00Z",
