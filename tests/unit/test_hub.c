@@ -116,6 +116,27 @@ TEST(topics_stay_ascending_however_they_are_added)
     hub_deinit(&hub);
 }
 
+TEST(a_topic_keeps_the_count_of_its_subscribers_where_others_may_read_it)
+{
+    struct subscription one = {0}, other = {0};
+    _Atomic uint32_t tally = 0;
+
+    begin();
+    hub_add_topic(&hub, "BTC", 0)->tally = &tally; /* it is there: the same topic */
+    join(&one, "BTC", 5, 0);
+    join(&other, "BTC", 0, 0);
+    assert_int_equal(tally, 2);
+    join(&one, "BTC", 60, 0); /* again, with another interval */
+    assert_int_equal(tally, 2);
+    hub_unsubscribe(&hub, &one);
+    assert_int_equal(tally, 1);
+    hub_unsubscribe(&hub, &one);
+    assert_int_equal(tally, 1);
+    hub_unsubscribe(&hub, &other);
+    assert_int_equal(tally, 0);
+    hub_deinit(&hub);
+}
+
 TEST(a_new_subscriber_is_marked_for_the_newest_at_once)
 {
     struct subscription sub = {0};

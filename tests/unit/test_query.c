@@ -55,3 +55,28 @@ TEST(a_query_parameter_ill_encoded_is_told)
     assert_int_equal(get("t=%ff", "t", ""), QUERY_BAD_ENCODING);
     assert_int_equal(get("t=%e2%82", "t", ""), QUERY_BAD_ENCODING);
 }
+
+static bool decodes(const char *segment, const char *expected)
+{
+    struct buf text = {0};
+    bool ok;
+
+    buf_add(&text, "=", 1);
+    ok = query_decode_segment(str_of(segment), &text);
+    assert_int_equal(text.size, 1 + strlen(expected));
+    assert_memory_equal(text.data + 1, expected, strlen(expected));
+    buf_deinit(&text);
+    return ok;
+}
+
+TEST(a_segment_of_a_path_is_decoded_and_its_plus_is_one)
+{
+    assert_true(decodes("BTCUSDT", "BTCUSDT"));
+    assert_true(decodes("%42TC+%2b%20%E2%82%AC", "BTC++ \xe2\x82\xac"));
+    assert_true(decodes("", ""));
+    assert_false(decodes("A%", ""));
+    assert_false(decodes("A%4", ""));
+    assert_false(decodes("A%4g", ""));
+    assert_false(decodes("A%00", ""));
+    assert_false(decodes("A%ff", ""));
+}
