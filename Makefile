@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 LISTEN ?= 127.0.0.1:8000
 DATA   ?= data
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 endif
 
 B := build/$(MODE)
@@ -15,6 +15,7 @@ FLAGS.release := -O2 -g
 FLAGS.debug   := -O0 -g
 FLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 FLAGS.tsan    := -O1 -g -fsanitize=thread
+FLAGS.fuzz    := $(FLAGS.asan) -fsanitize=fuzzer-no-link
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -39,7 +40,10 @@ LIBRARY := $(filter-out $B/src/main.o,$(OBJECTS))
 UNIT    := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst bench/%.c,$B/bench/%,$(wildcard bench/*.c))
 BENCHED := $(addprefix $B/bench/,load bare bare-uring)
-C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/unit/*.[ch] bench/*.[ch])
+FUZZERS := $(patsubst fuzz/%.c,$B/fuzz/%,$(filter-out fuzz/replay.c,$(wildcard fuzz/*.c)))
+# Fuzzing has libFuzzer's main(); everywhere else a target only replays its corpus.
+FUZZ_MAIN := $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer,$B/fuzz/replay.o)
+C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/unit/*.[ch] fuzz/*.[ch] bench/*.[ch])
 
 # `make V=1` shows whole command lines.
 Q := $(if $(V),,@)
@@ -69,6 +73,13 @@ asan: setup-test ## the same tests under AddressSanitizer and UBSan
 tsan: setup-test ## the same tests under ThreadSanitizer
 	@$(SUBMAKE) MODE=tsan program unit-tests
 	@MODE=tsan scripts/test
+
+fuzz: setup-fuzz ## look for faults with libFuzzer: T=client|http|inflate|publish|ws SECONDS=600
+	$(if $(T),@$(SUBMAKE) MODE=fuzz build/fuzz/fuzz/$(T))
+	@scripts/fuzz $(T) $(SECONDS)
+
+conformance: build ## the public WebSocket suite's wstest, from PATH, against heatcast echo; CASES='1.* 7.*'
+	@CASES='$(CASES)' scripts/conformance
 
 bench: build ## heatcast beside other servers, on loopback; QUICK=1, ONLY=bare,heatcast, RESUME=1
 	@scripts/setup bench
@@ -108,12 +119,14 @@ setup:
 bench-programs: $(BENCHED)
 setup-test:
 	@scripts/setup test
+setup-fuzz:
+	@scripts/setup fuzz
 
 program: $B/heatcast compile_commands.json
 ifeq ($B,build/release)
 	@ln -sfn release/heatcast build/heatcast
 endif
-unit-tests: $(UNIT)
+unit-tests: $(UNIT) $(FUZZERS)
 
 $B/heatcast: $(OBJECTS) $B/assets.o
 	$(call say,LD,$@)
@@ -140,6 +153,12 @@ $B/tests/%: tests/unit/%.c $(LIBRARY) $B/assets.o
 	$(call say,TEST,$@)
 	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS) -lcmocka
 
+$(FUZZERS): $(filter %.o,$(FUZZ_MAIN))
+$B/fuzz/%: fuzz/%.c $(LIBRARY) $B/assets.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(FUZZ_MAIN) $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
+
 $B/bench/%: bench/%.c $(LIBRARY) $B/assets.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -159,6 +178,6 @@ $(BENCHED): $(BENCHED_WIRE)
 compile_commands.json: Makefile $(SOURCES)
 	@scripts/compile-commands "$(CC) $(CPPFLAGS) $(CFLAGS)" $(SOURCES) > $@
 
--include $(OBJECTS:.o=.d) $(UNIT:=.d) $(BENCHES:=.d)
+-include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZERS:=.d) $B/fuzz/replay.d $(BENCHES:=.d)
 
-.PHONY: help build run test asan tsan bench bench-programs bench-engine bench-broadcast load lint floors format install clean setup setup-test program unit-tests
+.PHONY: help build run test asan tsan fuzz conformance bench bench-programs bench-engine bench-broadcast load lint floors format install clean setup setup-test setup-fuzz program unit-tests

@@ -64,13 +64,13 @@ def test_pings_and_messages_in_a_torrent_are_all_answered_in_order(echo):
 
 
 def test_who_sends_without_reading_is_not_read_from_and_costs_no_memory(echo):
-    piece = frame(BINARY, bytes(64 << 10)) * 16
+    message = frame(BINARY, bytes(MIB))
     with RudeSocket(echo.address) as client:
         before = echo.resident_bytes()
         client.socket.settimeout(1)
         with pytest.raises(TimeoutError):
             for _ in range(512):
-                client.send(piece)
+                client.send(message)
         assert echo.resident_bytes() - before < 16 * MIB
 
 
