@@ -191,6 +191,16 @@ static void count_written(struct conn *c, const struct outgoing *out)
     count(c, STAT_messages_sent, 1);
 }
 
+/* It has sent something, or taken what it had been refusing: it lives. */
+static void note_life(struct conn *c)
+{
+    c->last_received_ms = shard_now_ms(c->shard);
+    c->pings_unheard = 0;
+    if (c->state != CONN_OPEN) return;
+    list_remove(&c->in_state); /* keeps the list ordered by who was heard last */
+    list_append(&c->shard->conns[CONN_OPEN], &c->in_state);
+}
+
 /* Returns how many bytes the socket took; -1 when it is broken. */
 static ssize_t send_some(const struct conn *c, const char *bytes, size_t size)
 {
@@ -250,6 +260,7 @@ static void write_more(struct conn *c)
     drop_rest(c);
     list_remove(&c->in_turn);
     set_interest(c, c->interest & ~(unsigned)POLL_WRITE);
+    note_life(c);
     conn_flush(c);
 }
 
@@ -405,6 +416,7 @@ static void check_open(struct conn *c, int64_t now_ms)
 {
     int64_t silent_ms = now_ms - c->last_received_ms;
 
+    if (c->rest) return; /* it has a deadline of its own, and a ping would only wait behind it */
     if (silent_ms >= LIMIT_DEAD_MS) {
         count(c, STAT_dead_closes, 1);
         conn_close(c, WS_CLOSE_GOING_AWAY, STR("nothing heard for " TEXT_OF(LIMIT_DEAD_MS) " ms"));
@@ -590,13 +602,10 @@ static void receive_http(struct conn *c, const uint8_t *bytes, size_t size)
 static void receive(struct conn *c, uint8_t *bytes, size_t size)
 {
     count(c, STAT_bytes_received, (int64_t)size);
-    c->last_received_ms = shard_now_ms(c->shard);
-    c->pings_unheard = 0;
-    if (c->state == CONN_OPEN) { /* keeps the list ordered by who was heard last */
-        list_remove(&c->in_state);
-        list_append(&c->shard->conns[CONN_OPEN], &c->in_state);
+    note_life(c);
+    if (c->state == CONN_OPEN)
         receive_ws(c, bytes, size);
-    } else if (c->state == CONN_HTTP)
+    else if (c->state == CONN_HTTP)
         receive_http(c, bytes, size);
     /* EVENTS, CLOSING: what still comes is not looked at */
 }

@@ -288,23 +288,25 @@ static void on_batch(struct poller *poller)
 }
 
 /* Linux hands these down to every connection accepted: no system calls for each of them. */
-static void set_socket_options(int fd)
+static void set_socket_options(const struct shard_env *env, int fd)
 {
-    int yes = 1, lowat = NOTSENT_LOWAT_BYTES, dead_ms = LIMIT_DEAD_MS;
+    int yes = 1, lowat = NOTSENT_LOWAT_BYTES;
+    /* The kernel's deadline for a peer that takes nothing comes after ours, which says why. */
+    int dead_ms = (int)(MAX(env->slow_consumer_ms, LIMIT_DEAD_MS) + LIMIT_PARTING_MS);
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
 }
 
-static int bind_listener(int fd, const struct sockaddr *address)
+static int bind_listener(const struct shard_env *env, int fd, const struct sockaddr *address)
 {
     int yes = 1;
 
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     /* Each shard listens for itself; the kernel spreads connections over them. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes))) return -errno;
-    set_socket_options(fd);
+    set_socket_options(env, fd);
     if (bind(fd, address,
              address->sa_family == AF_INET ? sizeof(struct sockaddr_in)
                                            : sizeof(struct sockaddr_in6)) ||
@@ -318,7 +320,7 @@ static int open_listener(struct shard *shard, const struct sockaddr *address)
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err;
 
     if (fd < 0) return -errno;
-    err = bind_listener(fd, address);
+    err = bind_listener(shard->env, fd, address);
     if (!err) err = poller_add(&shard->poller, fd, POLL_READ, &shard->listener);
     if (err) {
         close(fd);

@@ -54,6 +54,56 @@ class Quiet(threading.Thread):
                 self.socket.send(frame(PONG, got.payload))
 
 
+class Hesitant(threading.Thread):
+    """A client that asks for far more than it reads: after the first answers it is not read from,
+    so the server hears nothing of it, for longer than a minute. Then it reads all of them."""
+
+    COUNT = 10_000
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.socket = RudeSocket(server.address, receive_buffer=16384)
+        self.types = []
+        self.start()
+
+    def run(self):
+        questions = text({"action": "ping"}) * self.COUNT  # most are told that they are too many
+        asking = threading.Thread(target=self.socket.send, args=(questions,), daemon=True)
+        asking.start()
+        end = time.monotonic() + 66
+        while time.monotonic() < end:
+            self.socket.bytes += self.socket.socket.recv(1024)
+            time.sleep(0.25)
+        while len(self.types) < self.COUNT:
+            self.types.append(self.socket.take_message()["type"])
+        asking.join()
+
+
+class Asleep(threading.Thread):
+    """A client that reads nothing for longer than a minute, then everything."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.socket = RudeSocket(server.address, receive_buffer=4096)
+        self.socket.subscribe(*SYMBOLS, update_interval=0)
+        self.close = None
+        self.start()
+
+    def run(self):
+        time.sleep(66)
+        self.close = self.socket.take_end()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hesitant(sim):
+    return Hesitant(sim)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def asleep(sim):
+    return Asleep(sim)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def quiet(sim):
     """From the first test on, so that the last one need not wait for a minute to pass."""
@@ -1105,3 +1155,16 @@ def test_a_peer_silent_for_a_minute_is_closed_and_one_that_answers_pings_is_not(
     alive.socket.send(frame(CLOSE, b"\x03\xe8"))
     alive.join(PATIENCE)
     assert alive.got[-1][1].opcode == CLOSE
+
+
+def test_who_is_not_read_from_for_a_minute_is_not_taken_for_dead(hesitant):
+    hesitant.join(66 + PATIENCE)
+    assert len(hesitant.types) == Hesitant.COUNT
+    assert set(hesitant.types) == {"pong", "error"}
+    hesitant.socket.close()
+
+
+def test_who_slept_for_a_minute_finds_its_frame_completed_and_then_why_it_was_closed(asleep):
+    """With the settings as they are: our deadline comes before the kernel's, and is told."""
+    asleep.join(66 + PATIENCE)
+    assert asleep.close == (1013, "you took nothing of what waited for you")
