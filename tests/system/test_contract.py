@@ -180,13 +180,13 @@ class Server:
         self.log.close()
         assert status == 0, f"ended with {status}"
 
-    def ask(self, path, method="GET", headers=None, source=None):
+    def ask(self, path, method="GET", headers=None, source=None, body=None):
         """(status, headers in lower case, body)"""
         client = http.client.HTTPConnection(
             "127.0.0.1", self.port, PATIENCE, source_address=source and (source, 0)
         )
         try:
-            client.request(method, path, headers=headers or {})
+            client.request(method, path, body, headers or {})
             answer = client.getresponse()
             return (
                 answer.status,
@@ -395,6 +395,8 @@ def test_every_json_example_in_the_text_keeps_to_a_schema():
         "symbol interval count data": "Klines",
         "symbol start_date end_date": "DateRange",
         "symbols": "Symbols",
+        "levels current_price price_bin_size": "PublishBody",
+        "symbol seq epoch changed subscribers": "Published",
     }
     count = 0
     for block in re.findall(r"```json\n(.*?)```", PROTOCOL, re.S):
@@ -686,9 +688,13 @@ def test_an_origin_of_the_list_and_none_are_let_in(start):
 # --- HTTP ---
 
 
+PUBLISH = "/publish/{symbol}"  # the one that is written, not read
+READ = [path for path in OPENAPI["paths"] if path != PUBLISH]
+
+
 def documented(path, status):
     """What openapi.yaml says of this answer, itself or under `default`."""
-    responses = OPENAPI["paths"][path]["get"]["responses"]
+    responses = OPENAPI["paths"][path]["post" if path == PUBLISH else "get"]["responses"]
     assert str(status) in responses, f"{path} answers {status}, which is not in openapi.yaml"
     return resolve(OPENAPI, responses[str(status)])
 
@@ -706,7 +712,8 @@ def check_answer(path, status, headers, body):
     document = documented(path, status)
     check_headers(document, headers)
     assert "default-src 'self'" in headers["content-security-policy"]
-    assert headers["cache-control"] == ("no-cache" if status == 200 else "no-store")
+    is_kept = status == 200 and path != PUBLISH
+    assert headers["cache-control"] == ("no-cache" if is_kept else "no-store")
     if "content" not in document:
         assert not body
         return None
@@ -887,7 +894,7 @@ GOOD_QUERY = {
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in OPENAPI["paths"] if path not in ("/ws/heatmap", EVENTS)]
+    "path", [path for path in READ if path not in ("/ws/heatmap", EVENTS)]
 )
 def test_every_path_answers_head_options_304_and_405(still, path):
     target = f"{path}?{GOOD_QUERY[path]}" if path in GOOD_QUERY else path
@@ -929,10 +936,11 @@ def test_every_documented_status_is_provoked_here():
     provoked |= {("/data/date-range", "404"), ("/heatmap/latest", "404"), (KLINES, "429")}
     provoked |= {(SERIES, "429"), (SERIES, "500"), (KLINES, "500")}
     provoked |= {(LATEST, "204"), (EVENTS, "200")}
+    provoked |= {(PUBLISH, str(case[-1])) for case in PUBLISHED} | {(PUBLISH, "404")}
     everywhere = {"304", "405", "503", "default"}
     for path, item in OPENAPI["paths"].items():
-        assert list(item) == ["get"]
-        for status in item["get"]["responses"]:
+        assert list(item) == ["post" if path == PUBLISH else "get"]
+        for status in item["post" if path == PUBLISH else "get"]["responses"]:
             assert status in everywhere or (path, status) in provoked, f"{status} of {path}"
 
 
@@ -983,7 +991,80 @@ def test_a_path_that_is_not_here_is_404(server):
         status, headers, body = server.ask(path)
         assert status == 404 and headers["cache-control"] == "no-store"
         check(open_validator(OPENAPI["components"]["schemas"]["Error"]), parse(body))
-    assert server.ask("/publish/BTCUSDT", "POST")[0] == 404
+
+
+# Body, token, symbol, method, status.
+GOOD_BODY = {
+    "levels": [{"price": 98000, "long_density": 1.5, "short_density": 0}],
+    "current_price": 98450,
+    "positions_created": 1,
+    "positions_consumed": 0,
+    "price_bin_size": 100,
+    "timestamp": "2025-12-29T10:00:00Z",
+}
+COLUMNS = {"prices": [98000, 2], "long": [1.5, 2], "short": [0, 3]}
+TOKEN = "for-the-contract-alone"
+PUBLISHED = [
+    (GOOD_BODY, TOKEN, "MINE", "POST", 200),
+    (GOOD_BODY, TOKEN, "MINE", "POST", 200),  # once more: unchanged
+    ({**GOOD_BODY, "levels": COLUMNS}, TOKEN, "MINE", "POST", 200),
+    ({**GOOD_BODY, "levels": []}, TOKEN, "MINE", "POST", 200),
+    (GOOD_BODY, TOKEN, "BTCUSDT", "POST", 400),
+    (GOOD_BODY, "", "MINE", "POST", 401),
+    (None, TOKEN, "MINE", "GET", 405),
+    (" " * 2097153, TOKEN, "MINE", "POST", 413),
+    *[
+        ({**GOOD_BODY, **bad}, TOKEN, "MINE", "POST", 422)
+        for bad in (
+            {"levels": None},
+            {"levels": [{"price": 98000, "long_density": -1, "short_density": 0}]},
+            {"levels": [{"price": 98000, "long_density": 1}]},
+            {"levels": GOOD_BODY["levels"] * 20001},
+            {"levels": {**COLUMNS, "long": ["1", 2]}},
+            {"current_price": 0},
+            {"current_price": 1e9 + 1},
+            {"positions_created": 1.5},
+            {"price_bin_size": 1000001},
+            {"timestamp": 5},
+            {"more": 1},
+        )
+    ],
+]
+
+
+@pytest.fixture(scope="module")
+def publishing(tmp_path_factory):
+    """A server with the door for publishing."""
+    flags = ("--publish-symbols", "MINE", "--publish-token", TOKEN)
+    server = Server(tmp_path_factory.mktemp("publish") / "own.duckdb", *flags)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "body, token, symbol, method, status", PUBLISHED, ids=[str(case[-1]) for case in PUBLISHED]
+)
+def test_publishing_keeps_to_its_schemas(publishing, body, token, symbol, method, status):
+    """What the schema of bodies refuses is refused, and what is taken keeps to it."""
+    schema = OPENAPI["paths"][PUBLISH]["post"]["requestBody"]["content"]["application/json"]
+    if isinstance(body, dict):
+        validator = jsonschema.Draft202012Validator(resolve(OPENAPI, schema["schema"]))
+        assert validator.is_valid(body) == (status != 422)
+        body = json.dumps(body)
+    answer = publishing.ask(
+        f"/publish/{symbol}", method, {"Authorization": f"Bearer {token}"}, body=body
+    )
+    assert answer[0] == status, answer[2]
+    check_answer(PUBLISH, *answer)
+    if status == 200:
+        check_message(publishing.ask(f"{LATEST}?symbol=MINE")[2])
+    assert "/publish/SYMBOL" in PROTOCOL
+
+
+def test_without_a_token_publishing_is_404(server):
+    answer = server.ask("/publish/BTCUSDT", "POST")
+    assert answer[0] == 404
+    check_answer(PUBLISH, *answer)
 
 
 @contextlib.contextmanager
@@ -1058,7 +1139,7 @@ def paths_in_source():
 
 def test_every_route_is_in_openapi_and_every_path_there_is_answered(server):
     page = {"/" + str(path.relative_to(ROOT / "web")) for path in (ROOT / "web").glob("*")}
-    documented_paths = set(OPENAPI["paths"])
+    documented_paths = set(READ)
     for path in (paths_in_source() | documented_paths) - page:
         status, _, body = server.ask(path)
         is_answered = not (status == 404 and parse(body)["detail"] == "Not Found")
@@ -1073,7 +1154,7 @@ def test_every_parameter_is_in_openapi_and_every_one_there_is_read():
     read |= set(re.findall(r'read_(?:text|number|choice)\(reader, "(\w+)"', doors))
     listed = {
         parameter["name"]
-        for item in OPENAPI["paths"].values()
+        for item in map(OPENAPI["paths"].get, READ)
         for parameter in resolve(OPENAPI, item["get"].get("parameters", []))
         if parameter["in"] == "query"
     }
