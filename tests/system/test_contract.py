@@ -1227,8 +1227,9 @@ def test_after_a_stop_the_file_is_the_whole_database(start, tmp_path):
 # --- the examples ---
 
 
-def example(language, server):
-    (block,) = re.findall(rf"```{language}\n(.*?)```", PROTOCOL, re.S)
+def example(language, server, heading="## Clients that work"):
+    (section,) = re.findall(rf"^{heading}$(.*?)(?:^#+ |\Z)", PROTOCOL, re.S | re.M)
+    (block,) = re.findall(rf"```{language}\n(.*?)```", section, re.S)
     assert "127.0.0.1:8000" in block
     return block.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
 
@@ -1257,3 +1258,28 @@ def test_the_curl_lines_work(server):
         done = run_example("bash", "-c", line.replace("curl ", "curl --fail "))
         assert done.returncode == 0, line
         parse(done.stdout)
+
+
+def test_the_publishing_line_works(publishing):
+    block = example("sh", publishing, "### POST /publish/SYMBOL")
+    done = run_example("bash", "-c", f"openssl() {{ echo {TOKEN}; }}\n{block}")
+    assert parse(done.stdout)["symbol"] == "MINE", done.stderr
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+def test_the_publishing_lines_of_the_readme_work_as_written(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    (block,) = re.findall(r"^  ```sh\n(  export HEATCAST_PUBLISH_TOKEN.*?)^  ```$", readme, re.S | re.M)
+    address = f"127.0.0.1:{free_port()}"
+    words = block.replace("127.0.0.1:8000", address).replace(
+        "build/heatcast serve", f"{HEATCAST} serve --listen {address}"
+    )
+    done = run_example(
+        "bash", "-c", words + "kill %1; wait", cwd=tmp_path, env=clean_environment()
+    )
+    answer = done.stdout[done.stdout.index('{"symbol"') :]
+    assert parse(answer)["changed"] is True, done.stderr
