@@ -89,9 +89,6 @@ bench: build ## heatcast beside other servers, on loopback; QUICK=1, ONLY=bare,h
 bench-engine: build ## candles per second of the heatmap engine, against walking all groups
 	@$(SUBMAKE) $B/bench/engine && $B/bench/engine
 
-bench-broadcast: build ## 1000 clients of one server: spread, CPU per message, memory
-	@$(SUBMAKE) $B/bench/broadcast && $B/bench/broadcast $B/heatcast $(CLIENTS) $(SECONDS)
-
 load: build ## k6: 1000 clients, checked and timed, for docs/benchmarks.md; SHORT=1: two minutes, not for it
 	@HEATCAST=$B/heatcast scripts/load
 
@@ -180,4 +177,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZERS:=.d) $B/fuzz/replay.d $(BENCHES:=.d)
 
-.PHONY: help build run test asan tsan fuzz conformance bench bench-programs bench-engine bench-broadcast load lint floors format install clean setup setup-test setup-fuzz program unit-tests
+.PHONY: help build run test asan tsan fuzz conformance bench bench-programs bench-engine load lint floors format install clean setup setup-test setup-fuzz program unit-tests

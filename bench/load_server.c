@@ -1,6 +1,7 @@
 #include "load_server.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,11 +62,47 @@ static void add_task_cpu(const char *task, void *context)
     if (file) fclose(file);
 }
 
+/* "ksoftirqd/3" is core 3's; -1 for any other thread. */
+static int softirq_core(const char *process)
+{
+    FILE *file = open_in(process, "comm");
+    int core = -1;
+
+    if (file && fscanf(file, "ksoftirqd/%d", &core) != 1) core = -1;
+    if (file) fclose(file);
+    return core;
+}
+
+/* Finds them once: they stay. */
+static const pid_t *softirq_pids(void)
+{
+    static pid_t pids[CPU_SETSIZE];
+    static bool is_known;
+    DIR *processes = is_known ? NULL : opendir("/proc");
+    struct dirent *entry;
+    char folder[64];
+    int core;
+
+    while (processes && (entry = readdir(processes))) {
+        snprintf(folder, sizeof(folder), "/proc/%.32s", entry->d_name);
+        core = atoi(entry->d_name) > 0 ? softirq_core(folder) : -1;
+        if (core >= 0 && core < CPU_SETSIZE) pids[core] = atoi(entry->d_name);
+    }
+    if (processes) closedir(processes);
+    is_known = true;
+    return pids;
+}
+
 int64_t server_cpu_ns(pid_t pid)
 {
+    const pid_t *pids = softirq_pids();
     int64_t sum = 0;
+    cpu_set_t cores;
 
     each_task(pid, add_task_cpu, &sum);
+    if (sched_getaffinity(pid, sizeof(cores), &cores)) return sum;
+    for (int core = 0; core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, &cores) && pids[core]) each_task(pids[core], add_task_cpu, &sum);
     return sum;
 }
 
@@ -102,7 +139,9 @@ static void add_process_memory(pid_t pid, int64_t *sum)
     snprintf(folder, sizeof(folder), "/proc/%d", (int)pid);
     file = open_in(folder, "smaps_rollup");
     while (file && fgets(line, sizeof(line), file))
-        if (sscanf(line, "Pss: %ld kB", &kib) == 1) *sum += (int64_t)kib * 1024;
+        if (sscanf(line, "Pss_Anon: %ld kB", &kib) == 1 ||
+            sscanf(line, "Pss_Shmem: %ld kB", &kib) == 1)
+            *sum += (int64_t)kib * 1024;
     if (file) fclose(file);
     each_task(pid, add_task_memory, sum);
 }

@@ -11,14 +11,16 @@
 #include "base/base.h"
 
 /* CPU time of all its threads so far, in nanoseconds (schedstat: what the scheduler counts, exact
- * while they sleep; kernel work for their sends included). */
+ * while they sleep; kernel work for their sends included), and of ksoftirqd on the cores where it
+ * may run: when much is sent at once the kernel leaves a part of the work to that. */
 int64_t server_cpu_ns(pid_t pid);
 
 /* Waits until it rests, which also lets garbage collectors and timers finish what they had begun:
  * less than 2 % of a core for a while, at most `ms_max`. Returns its CPU time then. */
 int64_t server_wait_rest(pid_t pid, int ms_max);
 
-/* Its memory: the sum of Pss, in bytes. */
+/* Its own memory in bytes: anonymous and shared between its processes. Files that it maps, programs
+ * and libraries, are left out: what they count for hangs on who else maps them. */
 int64_t server_memory_bytes(pid_t pid);
 
 /* Kernel memory for what waits unsent at the server for these peers (SK_MEMINFO: bytes queued for

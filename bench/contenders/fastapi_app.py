@@ -1,6 +1,8 @@
 """The original design: FastAPI, and a manager that sends to one client after the other.
 
-Usage: fastapi_app.py [--deflate]
+Usage: fastapi_app.py [--deflate] [--uvloop]
+
+By itself uvicorn runs on asyncio and h11; uvloop and httptools are extras that it takes where they are.
 """
 
 import asyncio
@@ -47,8 +49,14 @@ def main():
     listener.bind(("127.0.0.1", 0))
     listener.listen(4096)
     print("listening on 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
+    fast = "--uvloop" in sys.argv
     config = uvicorn.Config(
-        app, log_level="error", ws_per_message_deflate="--deflate" in sys.argv
+        app,
+        log_level="error",
+        loop="uvloop" if fast else "asyncio",
+        http="httptools" if fast else "h11",
+        ws="websockets",
+        ws_per_message_deflate="--deflate" in sys.argv,
     )
     uvicorn.Server(config).run(sockets=[listener])
 
