@@ -25,8 +25,8 @@
 #define LIMIT_PING_JITTER_MS 2000
 /* A long poll's wait at most: proxies and clients give up on an answer after a minute or so. */
 #define LIMIT_POLL_WAIT_S 60
-/* How long the kernel keeps what a client that was cut for taking nothing may still read: the end of
- * its frame, and why. */
+/* How long the kernel keeps what a client that was cut for taking nothing may still read: the end
+ * of its frame, and why. */
 #define LIMIT_PARTING_MS 30000
 /* Retry-After of 429 and 503. */
 #define LIMIT_RETRY_AFTER_S 5
