@@ -44,8 +44,8 @@ enum edition_format {
     EDITION_COLUMNS, /* {"prices":[first, step, …],"long":[…],"short":[…]}; steps in buckets */
 };
 
-/* Can a difference start from version `since_seq` of this epoch, and is it shorter than the whole:
- * fewer changed levels than levels? */
+/* Can a difference start from version `since_seq` of this epoch, and may it be shorter than the
+ * whole: are there fewer changed levels than levels? */
 bool edition_has_difference(const struct edition *edition, uint64_t since_seq);
 
 /* Appends the message of PROTOCOL section 1: the whole ("snapshot") when `since_seq` is 0, else

@@ -193,25 +193,6 @@ static struct blob *event_of(const struct publication *pub, const struct blob *t
     return blob_take(&event);
 }
 
-static const struct encoding *make(struct publication *pub, const struct encoding_key *asked,
-                                   struct deflater *deflater, struct encoding_cost *cost)
-{
-    struct encoding_key key = *asked, plain = *asked;
-    const struct blob *text;
-
-    cost->made++;
-    if (key.packing == PACK_TEXT) return add(pub, asked, &key, text_of(pub, &key, cost));
-    plain.packing = PACK_TEXT;
-    text = encode(pub, &plain, NULL, cost)->blob;
-    if (key.packing == PACK_EVENT) return add(pub, asked, &key, event_of(pub, text));
-    if (key.packing == PACK_DEFLATED && text->size >= DEFLATE_BYTES_MIN)
-        return add(pub, asked, &key, deflated_of(text, deflater, cost));
-    if (key.packing == PACK_FRAME)
-        return add(pub, asked, &key, frame_of(text, FRAME_FIN | WS_TEXT));
-    key.packing = PACK_FRAME;
-    return add(pub, asked, &key, blob_ref(encode(pub, &key, NULL, cost)->blob));
-}
-
 /* A difference that would be longer than the whole is the whole under another name. */
 static const struct encoding *alias(struct publication *pub, const struct encoding_key *asked,
                                     struct deflater *deflater, struct encoding_cost *cost)
@@ -222,6 +203,41 @@ static const struct encoding *alias(struct publication *pub, const struct encodi
     whole.since_seq = 0;
     of = encode(pub, &whole, deflater, cost);
     return add(pub, asked, &of->key, blob_ref(of->blob));
+}
+
+static const struct encoding *make_text(struct publication *pub, const struct encoding_key *asked,
+                                        struct encoding_cost *cost)
+{
+    struct encoding_key whole = *asked;
+    struct blob *text = text_of(pub, asked, cost);
+
+    whole.since_seq = 0;
+    if (!asked->since_seq || text->size <= encode(pub, &whole, NULL, cost)->blob->size)
+        return add(pub, asked, asked, text);
+    blob_unref(text);
+    return alias(pub, asked, NULL, cost);
+}
+
+static const struct encoding *make(struct publication *pub, const struct encoding_key *asked,
+                                   struct deflater *deflater, struct encoding_cost *cost)
+{
+    struct encoding_key key = *asked, plain = *asked;
+    const struct encoding *of;
+    const struct blob *text;
+
+    cost->made++;
+    if (key.packing == PACK_TEXT) return make_text(pub, asked, cost);
+    plain.packing = PACK_TEXT;
+    of = encode(pub, &plain, NULL, cost);
+    text = of->blob;
+    if (of->key.since_seq != key.since_seq) return alias(pub, asked, deflater, cost);
+    if (key.packing == PACK_EVENT) return add(pub, asked, &key, event_of(pub, text));
+    if (key.packing == PACK_DEFLATED && text->size >= DEFLATE_BYTES_MIN)
+        return add(pub, asked, &key, deflated_of(text, deflater, cost));
+    if (key.packing == PACK_FRAME)
+        return add(pub, asked, &key, frame_of(text, FRAME_FIN | WS_TEXT));
+    key.packing = PACK_FRAME;
+    return add(pub, asked, &key, blob_ref(encode(pub, &key, NULL, cost)->blob));
 }
 
 /* Under the mutex: what is not there is made. */

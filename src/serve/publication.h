@@ -50,7 +50,8 @@ struct encoding {
 
 /* What a publication says; functions may be called on any thread, one at a time. */
 struct content_ops {
-    /* Is a difference to that version of its epoch shorter than the whole? */
+    /* May a difference to that version of its epoch be shorter than the whole? One that turns out
+     * not to be is not used. */
     bool (*difference_pays)(const void *content, uint64_t since_seq);
     /* Appends the message. */
     void (*write)(const void *content, const struct encoding_key *key, struct buf *out);

@@ -39,9 +39,10 @@ static struct topic *topic(const char *name)
     return hub_find(&hub, str_of(name));
 }
 
-/* A publication that says which way it was asked for: "whole", "since 3", … Differences to versions
- * before PAYS_FROM would be longer than the whole. */
-enum { OLDEST = 10, PAYS_FROM = 15 };
+/* A publication that says which way it was asked for: "whole", "+30" since version 30, …
+ * Differences to versions before PAYS_FROM are known to be longer than the whole, that to LONG
+ * turns out to be. */
+enum { OLDEST = 10, PAYS_FROM = 15, LONG = 16 };
 static unsigned written; /* calls of its writer */
 
 static bool difference_pays(const void *content, uint64_t since_seq)
@@ -55,7 +56,7 @@ static void write_content(const void *content, const struct encoding_key *key, s
     (void)content;
     written++;
     if (key->since_seq)
-        buf_printf(out, "since %d", (int)key->since_seq);
+        buf_printf(out, key->since_seq == LONG ? "+%d, at length" : "+%d", (int)key->since_seq);
     else
         buf_add_text(out, key->not_resumed ? "not resumed" : "whole");
     if (key->format == FORMAT_COLUMNS) buf_add_text(out, " in columns");
@@ -439,10 +440,10 @@ TEST(a_skipped_delta_client_gets_a_difference_to_what_it_really_has)
     hub_deliver(&hub, publication(0, 1, 20), 0);
     take("whole", true);
     hub_deliver(&hub, publication(0, 1, 21), 0);
-    take("since 20", true);
+    take("+20", true);
     hub_deliver(&hub, publication(0, 1, 22), 0);
     hub_deliver(&hub, publication(0, 1, 25), 0);
-    take("since 21", true);
+    take("+21", true);
     end_client(&sub);
 }
 
@@ -461,7 +462,7 @@ TEST(a_difference_that_does_not_pay_or_reach_is_the_whole)
     hub_deliver(&hub, publication(0, 2, 17), 0); /* another epoch */
     take("whole", true);
     hub_deliver(&hub, publication(0, 2, 18), 0);
-    take("since 17", true);
+    take("+17", true);
     end_client(&sub);
 }
 
@@ -474,7 +475,7 @@ TEST(every_sixtieth_is_the_whole)
     join_with(&sub, "BTC", delta, 0);
     for (int seq = 100; seq < 300; seq++) {
         hub_deliver(&hub, publication(0, 1, (uint64_t)seq), 0);
-        snprintf(text, sizeof(text), "since %d", seq - 1);
+        snprintf(text, sizeof(text), "+%d", seq - 1);
         take((seq - 100) % 60 ? text : "whole", true);
     }
     end_client(&sub);
@@ -492,10 +493,11 @@ TEST(each_encoding_is_made_once_however_many_take_it)
     for (uint64_t seq = 20; seq < 23; seq++) {
         hub_deliver(&hub, publication(0, 1, seq), 0);
         for (int i = 0; i < 10; i++)
-            take(seq == 20 ? "whole" : seq == 21 ? "since 20" : "since 21", true);
+            take(seq == 20 ? "whole" : seq == 21 ? "+20" : "+21", true);
     }
-    assert_int_equal(written, 3);
-    assert_int_equal(cost.made, 3);
+    /* Beside the two differences their wholes, to compare the lengths. */
+    assert_int_equal(written, 5);
+    assert_int_equal(cost.made, 5);
     assert_int_equal(cost.reused, 27);
     for (int i = 1; i < 10; i++)
         hub_unsubscribe(&hub, &subs[i]);
@@ -516,11 +518,11 @@ TEST(who_comes_back_is_told_what_it_missed)
     begin_client(&sub);
     hub_deliver(&hub, publication(0, 7, 30), 0);
     assert_int_equal(come_back(&sub, (struct version){7, 20}, true), RESUME_POSSIBLE);
-    take("since 20", true);
+    take("+20", true);
     hub_unsubscribe(&hub, &sub);
     assert_int_equal(come_back(&sub, (struct version){7, 30}, true), RESUME_UP_TO_DATE);
     hub_deliver(&hub, publication(0, 7, 31), 0);
-    take("since 30", true);
+    take("+30", true);
     hub_unsubscribe(&hub, &sub);
     assert_int_equal(come_back(&sub, (struct version){7, 20}, false), RESUME_POSSIBLE);
     take("whole", true);
@@ -545,7 +547,7 @@ TEST(who_cannot_be_told_what_it_missed_gets_the_whole_and_is_told_so_once)
         assert_int_equal(come_back(&sub, foreign[i], i % 2), RESUME_IMPOSSIBLE);
         take("not resumed", true);
         hub_deliver(&hub, publication(0, 7, 31), 0);
-        take(i % 2 ? "since 30" : "whole", true);
+        take(i % 2 ? "+30" : "whole", true);
         end_client(&sub);
     }
 }
@@ -557,7 +559,7 @@ TEST(who_comes_back_before_there_is_anything_is_judged_by_the_first_version)
     begin_client(&sub);
     assert_int_equal(come_back(&sub, (struct version){7, 20}, true), RESUME_LATER);
     hub_deliver(&hub, publication(0, 7, 21), 0);
-    take("since 20", true);
+    take("+20", true);
     hub_unsubscribe(&hub, &sub);
     end_client(&sub);
 
@@ -591,7 +593,7 @@ TEST(a_message_is_packed_as_text_frame_or_event)
     written = 0;
     expect_bytes(encode(pub, 0, PACK_FRAME), "\x81\x05whole", 7);
     expect_bytes(encode(pub, 0, PACK_TEXT), "whole", 5);
-    expect_bytes(encode(pub, 20, PACK_EVENT), "id: 10:21\ndata: since 20\n\n", 26);
+    expect_bytes(encode(pub, 20, PACK_EVENT), "id: 10:21\ndata: +20\n\n", 21);
     assert_int_equal(written, 2);
     publication_unref(pub);
 }
@@ -614,6 +616,18 @@ TEST(a_difference_that_does_not_pay_says_that_it_is_the_whole)
     assert_int_equal(encode(pub, 12, PACK_TEXT)->key.since_seq, 0);
     assert_ptr_equal(encode(pub, 12, PACK_TEXT)->blob, encode(pub, 0, PACK_TEXT)->blob);
     publication_unref(pub);
+}
+
+TEST(a_difference_that_turns_out_longer_than_the_whole_is_the_whole_however_it_is_packed)
+{
+    for (int packing = 0; packing < PACKINGS; packing++) {
+        struct publication *pub = publication(0, 36, 21);
+        const struct encoding *encoding = encode(pub, LONG, (enum packing)packing);
+
+        assert_int_equal(encoding->key.since_seq, 0);
+        assert_ptr_equal(encoding->blob, encode(pub, 0, (enum packing)packing)->blob);
+        publication_unref(pub);
+    }
 }
 
 TEST(an_epoch_is_read_as_it_is_written_and_nothing_else_is_one)
