@@ -70,10 +70,14 @@ bool client_subscribe(struct conn *c, struct topic *topic, const struct wish *wi
 {
     struct subscription *sub = find_or_add(c, topic);
     struct shard *shard = c->shard;
+    enum resume resume;
 
     if (!sub) return false;
     if (!sub->topic) stats_add(&shard->stats, STAT_subscriptions, 1);
-    count_resume(shard, hub_subscribe(&shard->hub, sub, topic, wish, has, shard_now_ms(shard)));
+    resume = hub_subscribe(&shard->hub, sub, topic, wish, has, shard_now_ms(shard));
+    /* It asked before, was not answered yet, and has got it elsewhere. */
+    if (resume == RESUME_UP_TO_DATE) outbox_unmark(sub);
+    count_resume(shard, resume);
     return true;
 }
 

@@ -129,19 +129,26 @@ static bool is_text(const json_t *value)
     return json_is_string(value);
 }
 
+static bool is_given(const json_t *value)
+{
+    return value && !json_is_null(value);
+}
+
 static bool read_since(struct request *request, struct buf *error)
 {
     const json_t *since = json_object_get(request->root, "since");
     const json_t *epoch = json_object_get(request->root, "epoch");
 
-    if (request->action != ACTION_SUBSCRIBE || !since || json_is_null(since)) return true;
-    if (!is_object_of(since, is_seq))
+    if (request->action != ACTION_SUBSCRIBE) return true;
+    if (is_given(since) && !is_object_of(since, is_seq))
         return fail_invalid(error, "field 'since' must be an object of symbols and their seq, a "
                                    "whole number not below 0");
-    if (!epoch) return fail_invalid(error, "field 'epoch' is missing: 'since' counts in it");
-    if (!json_is_string(epoch) && !is_object_of(epoch, is_text))
+    if (is_given(epoch) && !json_is_string(epoch) && !is_object_of(epoch, is_text))
         return fail_invalid(error, "field 'epoch' must be a string, or an object of symbols and "
                                    "their epochs");
+    if (!is_given(since) || !json_object_size(since)) return true;
+    if (!is_given(epoch))
+        return fail_invalid(error, "field 'epoch' is missing: 'since' counts in it");
     request->since = since;
     request->epoch = epoch;
     return true;

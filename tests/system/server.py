@@ -146,13 +146,13 @@ class Server:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
-    def request(self, target, method="GET", headers=None, **query):
+    def request(self, target, method="GET", headers=None, body=None, **query):
         """One request on a connection of its own. `query` values are percent-encoded."""
         if query:
             target += "?" + urllib.parse.urlencode(query)
         connection = http.client.HTTPConnection(*self.address, timeout=PATIENCE)
         try:
-            connection.request(method, target, headers=headers or {})
+            connection.request(method, target, body, headers or {})
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:
