@@ -237,6 +237,22 @@ def test_who_subscribes_before_the_first_publication_gets_it_when_it_comes(publi
         assert client.take_message()["seq"] == 1
 
 
+def test_every_door_has_what_was_published(publishing):
+    server = publishing()
+    with Rude(server.address) as events, Rude(server.address) as poll:
+        events.send(b"GET /sse/heatmap?symbols=MINE HTTP/1.1\r\nHost: x\r\n\r\n")
+        events.take_line_end(b"\r\n\r\n")
+        events.take_line_end(b"\n\n")  # retry:
+        poll.send(b"GET /heatmap/latest?symbol=MINE&wait=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.await_stat("both have subscribed", subscriptions=2)
+        answered = publish(server, "MINE", model())
+        assert answered["subscribers"] == 2
+        message = poll.take_answer().body
+        assert events.take_line_end(b"\n") == f"id: {answered['epoch']}:1\n".encode()
+        assert events.take_line_end(b"\n\n") == b"data: " + message + b"\n\n"
+        assert server.request("/heatmap/latest", symbol="MINE").body == message
+
+
 def test_two_publishers_of_one_symbol_make_one_sequence(publishing):
     server = publishing()
     count = 60
@@ -527,15 +543,19 @@ def test_a_request_may_come_in_pieces(publishing, size):
 
 
 def test_who_asks_is_told_that_its_body_is_welcome_once(publishing):
-    server = publishing()
-    request = raw_request(model(), Expect="100-continue")
-    head, body = request.split(b"\r\n\r\n")
-    with Rude(server.address) as client:
-        client.send(head + b"\r\n\r\n")
-        assert client.take_line_end(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        client.send_in_pieces(body, 50)
-        assert client.take_answer().json()["seq"] == 1
-        assert client.ask(request).json()["changed"] is False, "with its body: no 100"
+    server = publishing("--threads", "1")
+    with Rude(server.address) as client, RudeSocket(server.address) as other:
+        for seq in (1, 2):
+            head, body = raw_request(model(seq), Expect="100-continue").split(b"\r\n\r\n")
+            client.send(head + b"\r\n\r\n")
+            assert client.take_line_end(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.send(body[:50])
+            other.pong()
+            other.pong()  # the thread has read those 50, and still waits for the rest
+            client.send(body[50:])
+            assert client.take_answer().json()["seq"] == seq
+        at_once = raw_request(model(3), Expect="100-continue")
+        assert client.ask(at_once).json()["seq"] == 3, "with its body there: no 100"
 
 
 @pytest.mark.parametrize(
