@@ -233,7 +233,7 @@ def versions():
     ws = ROOT / "tests/node_modules/ws/package.json"
     uws = re.search(r'uws_part="uwebsockets (\S+)', (ROOT / "scripts/setup").read_text())
     return {
-        "heatcast": first_line(BUILD / "heatcast", "--version").removeprefix("heatcast "),
+        "heatcast": first_line("git", "-C", ROOT, "describe", "--tags", "--always", "--dirty"),
         "node": first_line("node", "--version"),
         "uwebsockets": uws[1] if uws else "",
         "ws": json.loads(ws.read_text())["version"] if ws.exists() else "",
@@ -272,7 +272,7 @@ def make_payloads(results):
 
 def measure(arguments, results):
     known = chosen(arguments.only)
-    journal = Journal(WORK / "runs.jsonl", arguments.resume)
+    journal = Journal(WORK / ("quick.jsonl" if arguments.quick else "runs.jsonl"), arguments.resume)
     plan = list(steps(scenarios(arguments.quick), known))
     for at, (scenario, name, turn) in enumerate(plan):
         if journal.has(scenario, name, turn):
@@ -305,6 +305,8 @@ def main():
         signal.signal(ending, signal.default_int_handler)
     if os.cpu_count() < 2:
         sys.exit("bench: needs two cores, one for the server and one for its clients")
+    if os.getloadavg()[0] > 0.5:
+        print("bench: the machine is busy with something else: figures will be worse than they are", file=sys.stderr)
     results = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "versions": versions()}
     make_payloads(results)
     measure(arguments, results)
