@@ -370,20 +370,31 @@ void conn_close(struct conn *c, unsigned code, struct str reason)
     shard_flush_soon(c->shard, c);
 }
 
-/* A WebSocket that has taken nothing for too long. What its frame still lacks and a close frame are
- * left to the kernel, which takes them now that it may hold more: should the client wake up, it
- * reads why. TCP_USER_TIMEOUT ends that, too. */
+/* Into the kernel's buffer, which is made as large as may be (net.core.wmem_max) where it has to.
+ */
+static void leave_to_kernel(const struct conn *c, const char *bytes, size_t size)
+{
+    int all = INT_MAX;
+    ssize_t sent;
+
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &all, sizeof(all));
+    sent = send_some(c, bytes, size);
+    if (sent < 0 || sent == (ssize_t)size) return;
+    setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &all, sizeof(all));
+    (void)send_some(c, bytes + sent, size - (size_t)sent);
+}
+
+/* A WebSocket that has taken nothing for too long. The kernel is given what its frame still lacks
+ * and a close frame: should the client wake up, it reads why. TCP_USER_TIMEOUT ends that, too. */
 static void part(struct conn *c)
 {
     const struct rest *rest = c->rest;
-    int all = INT_MAX;
     struct buf last = {0};
 
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &all, sizeof(all));
     buf_add(&last, rest->out.blob->data + rest->written, rest->out.blob->size - rest->written);
     frame_append_close(&last, WS_CLOSE_TRY_AGAIN_LATER,
                        STR("you took nothing of what waited for you"), NULL);
-    (void)send_some(c, last.data, last.size);
+    leave_to_kernel(c, last.data, last.size);
     buf_deinit(&last);
 }
 

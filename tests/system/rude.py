@@ -27,13 +27,15 @@ SOURCES = (f"127.{100 + i // 62500}.{i // 250 % 250}.{1 + i % 250}" for i in ite
 
 
 class Rude:
-    """A TCP connection."""
+    """A TCP connection. `segment` is the longest that it takes; loopback's own are 64 KiB."""
 
-    def __init__(self, address, receive_buffer=None, source=None):
+    def __init__(self, address, receive_buffer=None, source=None, segment=None):
         self.socket = socket.socket(socket.AF_INET)
         self.socket.settimeout(PATIENCE)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.bind((source or next(SOURCES), 0))
         self.socket.connect(address)
@@ -206,9 +208,11 @@ def text(message, **how):
 class RudeSocket(Rude):
     """A WebSocket."""
 
-    def __init__(self, address, receive_buffer=None, source=None, first=b"", **fields):
+    def __init__(
+        self, address, receive_buffer=None, source=None, segment=None, first=b"", **fields
+    ):
         """`first` goes out in the same segment as the upgrade request."""
-        super().__init__(address, receive_buffer, source)
+        super().__init__(address, receive_buffer, source, segment)
         self.send(upgrade(**fields).encode() + first)
         self.handshake = self.take_answer()
         assert self.handshake.status == 101, (self.handshake.status, self.handshake.body)
@@ -238,6 +242,11 @@ class RudeSocket(Rude):
             assert got.opcode == TEXT and got.fin, got
             assert got.rsv in (0, 4), got
             return (inflate(got.payload) if got.rsv else got.payload).decode()
+
+    @staticmethod
+    def message_of(got):
+        """The message in a text frame."""
+        return json.loads(inflate(got.payload) if got.rsv else got.payload)
 
     def take_message(self, type=None):
         """The next message, or the next of a type."""

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -81,13 +82,14 @@ class Answer:
 
 
 class Server:
-    """One `heatcast serve` on a free port of 127.0.0.1."""
+    """One `heatcast serve` on a free port of 127.0.0.1; `files` is how many it may open: the soft
+    limit and the hard one."""
 
-    def __init__(self, *flags, db, **env):
+    def __init__(self, *flags, db, files=None, **env):
         self.db = Path(db)
-        self._start("serve", "--db", db, *flags, env=env)
+        self._start("serve", "--db", db, *flags, env=env, files=files)
 
-    def _start(self, command, *flags, env):
+    def _start(self, command, *flags, env, files=None):
         words = [PROGRAM, command, "--listen", "127.0.0.1:0", *map(str, flags)]
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
@@ -97,6 +99,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
+            preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files)),
         )
         self.lines = []
         self.has_begun = threading.Event()

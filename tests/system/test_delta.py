@@ -10,10 +10,10 @@ from decimal import Decimal
 import pytest
 
 from decoder import Heatmap, parse
+from model import Model, taking
 from rude import CLOSE, DEFLATE, PING, TEXT, RudeSocket, inflate, text
 from server import FAST, PATIENCE, SLACK, await_that
 
-TOKEN = "tests-apply-differences"
 PUBLISHED = ["MINE", "YOURS"]
 SIMULATED = ["BTCUSDT", "ETHUSDT"]
 DELTAS_IN_A_ROW = 59
@@ -22,75 +22,18 @@ DELTAS_IN_A_ROW = 59
 @pytest.fixture
 def publishing(serve):
     """publishing(FLAG…): a server that takes models for MINE and YOURS."""
-
-    def start(*flags):
-        return serve("--publish-symbols", ",".join(PUBLISHED), *flags, HEATCAST_PUBLISH_TOKEN=TOKEN)
-
-    return start
+    return lambda *flags: serve(*flags, **taking(*PUBLISHED))
 
 
-class Model:
-    """Somebody's own model of one symbol: what is published, and every version it became."""
-
-    def __init__(self, server, symbol, levels=(), price=1000):
-        self.server, self.symbol = server, symbol
-        self.levels = dict(levels)  # bucket: (long cents, short cents); the bucket is 10
-        self.price = price
-        self.time = 1767000000
-        self.versions = {}  # (epoch, seq): the canonical text
-        self.seq = 0
-
-    def publish(self):
-        """Returns what the server says of it."""
-        self.time += 1
-        state = self._state()
-        data = state.text().split(',"data":{', 1)[1]
-        answer = self.server.request(
-            f"/publish/{self.symbol}",
-            "POST",
-            {"Authorization": f"Bearer {TOKEN}"},
-            body=f'{{"timestamp":"{state.timestamp}",{data[:-1]}',
-        )
-        assert answer.status == 200, answer.body
-        told = answer.json()
-        self.epoch, self.seq = state.epoch, state.seq = told["epoch"], told["seq"]
-        if told["changed"]:
-            self.versions[self.epoch, self.seq] = state.text()
-        return told
-
-    def _state(self):
-        names = ("price", "long_density", "short_density")
-        rows = [
-            (bucket * 10, Decimal(long) / 100, Decimal(short) / 100)
-            for bucket, (long, short) in sorted(self.levels.items())
-            if long or short
-        ]
-        return Heatmap(
-            {
-                "type": "snapshot",
-                "symbol": self.symbol,
-                "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.time)),
-                "seq": 0,
-                "epoch": "",
-                "data": {
-                    "levels": [dict(zip(names, row)) for row in rows],
-                    "current_price": self.price,
-                    "positions_created": 0,
-                    "positions_consumed": 0,
-                    "price_bin_size": 10,
-                },
-            }
-        )
-
-    def change(self, chance):
-        """Some levels change, appear and vanish; sometimes nearly all do, sometimes only the price."""
-        part = chance.choice([0, 0.02, 0.02, 0.05, 0.1, 0.1, 0.3, 0.9])
-        for bucket in range(80, 180):
-            if chance.random() < part:
-                self.levels[bucket] = chance.choice([0, 5, 10**9]), chance.randrange(10**8)
-                if chance.random() < 0.3:
-                    del self.levels[bucket]
-        self.price = chance.randrange(900, 1100)
+def change(model, chance):
+    """Some levels change, appear and vanish; sometimes nearly all do, sometimes only the price."""
+    part = chance.choice([0, 0.02, 0.02, 0.05, 0.1, 0.1, 0.3, 0.9])
+    for bucket in range(80, 180):
+        if chance.random() < part:
+            model.levels[bucket] = chance.choice([0, 5, 10**9]), chance.randrange(10**8)
+            if chance.random() < 0.3:
+                del model.levels[bucket]
+    model.price = chance.randrange(900, 1100)
 
 
 # --- one step at a time ---
@@ -321,12 +264,11 @@ def test_who_remembers_no_versions_sends_wholes(publishing):
 
 
 def test_a_later_run_of_the_server_resumes_nobody(serve, tmp_path):
-    flags = ("--publish-symbols", "MINE")
-    first = serve(*flags, HEATCAST_PUBLISH_TOKEN=TOKEN)
+    first = serve(**taking("MINE"))
     had = Model(first, "MINE", {1: (1, 1)})
     had.publish()
     first.stop()
-    second = serve(*flags, HEATCAST_PUBLISH_TOKEN=TOKEN)
+    second = serve(**taking("MINE"))
     model = Model(second, "MINE", {1: (1, 1)})
     with come_back(second, 1, had.epoch, mode="delta", id=1) as client:
         client.take_message("subscribed")
@@ -662,7 +604,7 @@ class World:
 
     def publish(self):
         for model in self.models.values():
-            model.change(self.chance)
+            change(model, self.chance)
             model.publish()
 
     def newest(self, symbol):
