@@ -404,8 +404,9 @@ def test_a_hundred_symbols_are_taken(sim):
 def test_head_tells_the_head_alone(still):
     with Rude(still.address) as client:
         client.send(request("/sse/heatmap", "HEAD", query={"symbols": "BTCUSDT"}))
-        head = client.take_rest()
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n") and head.endswith(b"\r\n\r\n")
+        head = client.take_line_end(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n") and not client.bytes
+        assert client.socket.recv(1) == b"", "it goes on"
     assert b"\r\nContent-Type: text/event-stream\r\n" in head
     assert still.request("/sse/heatmap?symbols=NOPE", "HEAD").status == 400
     assert still.request("/sse/heatmap?symbols=BTCUSDT", "POST").status == 405
@@ -886,6 +887,20 @@ def test_a_connection_goes_on_after_a_poll(still):
         answer = client.ask(request("/heatmap/latest", query=query, Connection="close"))
         assert answer.headers["Connection"] == "close"
         assert client.is_closed()
+
+
+def test_a_poll_that_is_over_hears_no_more(published):
+    mover = Mover(published)
+    query = {"symbol": "MINE", "since": mover.move()}
+    with Rude(published.address) as client:
+        assert client.ask(request("/heatmap/latest", query={**query, "wait": 0})).status == 204
+        id = mover.move()
+        assert client.is_silent(0.3)
+        answer = client.ask(request("/heatmap/latest", query=query))
+        assert id_of(answer.json()) == id
+        mover.move()
+        assert client.is_silent(0.3)
+        published.await_stat("nobody waits", subscriptions=0)
 
 
 def test_requests_behind_a_poll_wait_for_its_answer(still):
