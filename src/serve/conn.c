@@ -175,10 +175,11 @@ void conn_count_version(struct conn *c, const struct outgoing *out)
     enum stats_door door = c->state == CONN_EVENTS ? STATS_SSE : c->is_ws ? STATS_WS : STATS_POLL;
 
     count(c, STAT_snapshots_sent, 1);
-    stats_add_update(&c->shard->stats,
-                     stats_update(door, out->key.since_seq, out->key.format == FORMAT_COLUMNS,
-                                  out->key.packing == PACK_DEFLATED),
-                     (int64_t)out->blob->size);
+    stats_add_update(
+        &c->shard->stats,
+        stats_update(door, out->key.since_seq, out->key.format == FORMAT_COLUMNS,
+                     out->key.packing == PACK_DEFLATED || out->key.packing == PACK_GZIP),
+        (int64_t)out->blob->size);
 }
 
 static void count_written(struct conn *c, const struct outgoing *out)

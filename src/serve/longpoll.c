@@ -29,14 +29,29 @@ static struct dress leave(struct conn *c)
     return poll->dress;
 }
 
+/* The same compressed, if the client takes that: made once for all who wait. */
+static struct outgoing pack(struct conn *c, const struct outgoing *news)
+{
+    struct encoding_key key = news->key;
+    const struct encoding *packed;
+
+    if (!c->http.poll->dress.gzip) return *news;
+    key.packing = PACK_GZIP;
+    packed = publication_encode(c->first.topic->latest, &key, NULL, &c->shard->cost);
+    return (struct outgoing){.blob = packed->blob, .is_version = true, .key = packed->key};
+}
+
 void longpoll_answer(struct conn *c, const struct outgoing *news)
 {
+    struct outgoing packed = pack(c, news);
     struct site_response response = {
         .status = 200, .content_type = "application/json", .body = blob_ref(news->blob)};
-    struct dress dress = leave(c);
+    struct dress dress;
 
+    if (packed.key.packing == PACK_GZIP) response.gzip = blob_ref(packed.blob);
+    conn_count_version(c, &packed);
     stats_add(&c->shard->stats, STAT_polls_answered, 1);
-    conn_count_version(c, news);
+    dress = leave(c);
     site_finish(&response, false);
     site_give(c, &response, &dress);
     site_response_deinit(&response);

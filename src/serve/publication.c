@@ -11,6 +11,9 @@
 /* Below this a compressed frame saves less than the work costs. */
 #define DEFLATE_BYTES_MIN 512
 
+/* As for frames: what a publication costs once, all its readers save. */
+#define GZIP_LEVEL 6
+
 /* --- versions --- */
 
 bool version_is_newer(struct version a, struct version than)
@@ -218,6 +221,17 @@ static const struct encoding *make_text(struct publication *pub, const struct en
     return alias(pub, asked, NULL, cost);
 }
 
+static const struct encoding *make_gzip(struct publication *pub, const struct encoding_key *asked,
+                                        const struct encoding *text, struct encoding_cost *cost)
+{
+    int64_t started_us = clock_monotonic_us();
+    struct blob *packed = gzip_blob(text->blob, GZIP_LEVEL);
+
+    cost->deflate_us += clock_monotonic_us() - started_us;
+    return packed ? add(pub, asked, asked, packed)
+                  : add(pub, asked, &text->key, blob_ref(text->blob));
+}
+
 static const struct encoding *make(struct publication *pub, const struct encoding_key *asked,
                                    struct deflater *deflater, struct encoding_cost *cost)
 {
@@ -231,6 +245,7 @@ static const struct encoding *make(struct publication *pub, const struct encodin
     of = encode(pub, &plain, NULL, cost);
     text = of->blob;
     if (of->key.since_seq != key.since_seq) return alias(pub, asked, deflater, cost);
+    if (key.packing == PACK_GZIP) return make_gzip(pub, asked, of, cost);
     if (key.packing == PACK_EVENT) return add(pub, asked, &key, event_of(pub, text));
     if (key.packing == PACK_DEFLATED && text->size >= DEFLATE_BYTES_MIN)
         return add(pub, asked, &key, deflated_of(text, deflater, cost));

@@ -30,6 +30,7 @@ enum packing {
     PACK_FRAME,    /* an unmasked RFC 6455 text frame */
     PACK_DEFLATED, /* the same compressed (RFC 7692); a PACK_FRAME below 512 bytes */
     PACK_EVENT,    /* a server-sent event with its id */
+    PACK_GZIP,     /* the message compressed, for HTTP; a PACK_TEXT where that does not pay */
     PACKINGS
 };
 

@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Below this gzip saves less than its work and its header cost. */
+#define GZIP_BYTES_MIN 1024
+/* Added to the window's bits it makes zlib write gzip's header and trailer. */
+#define GZIP_HEADER 16
+
 /* RFC 7692 §7.2.1: the end of a sync flush, which is not sent. */
 static const uint8_t flush_tail[4] = {0x00, 0x00, 0xff, 0xff};
 
@@ -71,6 +76,28 @@ void deflate_message(struct deflater *deflater, const void *bytes, size_t size, 
     take_output(stream, out);
     assert(memcmp(out->data + out->size - sizeof(flush_tail), flush_tail, sizeof(flush_tail)) == 0);
     out->size -= sizeof(flush_tail);
+}
+
+struct blob *gzip_blob(const struct blob *bytes, int level)
+{
+    z_stream stream = {.zalloc = zlib_alloc, .zfree = zlib_free};
+    struct buf out = {0};
+    int err;
+
+    if (bytes->size < GZIP_BYTES_MIN) return NULL;
+    err = deflateInit2(&stream, level, Z_DEFLATED, DEFLATE_WINDOW_BITS_MAX + GZIP_HEADER, 8,
+                       Z_DEFAULT_STRATEGY);
+    assert(err == Z_OK);
+    buf_reserve(&out, deflateBound(&stream, bytes->size));
+    lend_input(&stream, bytes->data, bytes->size);
+    lend_output(&stream, &out, out.capacity);
+    err = deflate(&stream, Z_FINISH);
+    assert(err == Z_STREAM_END);
+    take_output(&stream, &out);
+    deflateEnd(&stream);
+    if (out.size < bytes->size) return blob_take(&out);
+    buf_deinit(&out);
+    return NULL;
 }
 
 void inflater_init(struct inflater *inflater)

@@ -1,4 +1,5 @@
-/* deflate.h - the compression of permessage-deflate, RFC 7692 §7.2: one message in, one out.
+/* deflate.h - the compression of permessage-deflate, RFC 7692 §7.2: one message in, one out; and of
+ * HTTP's gzip.
  *
  * Every message stands alone (no context takeover), so a deflater or inflater remembers nothing
  * between calls and one of each per thread serves all its connections. About 270 KiB and 40 KiB.
@@ -9,6 +10,7 @@
 #include <zlib.h>
 
 #include "base/base.h"
+#include "base/blob.h"
 #include "base/buf.h"
 
 /* zlib writes raw deflate with a window of 2^9 at least: asked for 2^8 it refuses. Reading is
@@ -31,6 +33,10 @@ void deflater_deinit(struct deflater *deflater);
 /* Appends the compressed form of a message, as it stands in frames with RSV1: without the empty
  * block's 00 00 ff ff at its end. */
 void deflate_message(struct deflater *deflater, const void *bytes, size_t size, struct buf *out);
+
+/* The bytes in the gzip format (RFC 1952), for HTTP; NULL where it does not pay: below 1 KiB, or
+ * not shorter. One reference, the caller's. */
+struct blob *gzip_blob(const struct blob *bytes, int level) MUST_CHECK;
 
 void inflater_init(struct inflater *inflater);
 void inflater_deinit(struct inflater *inflater);

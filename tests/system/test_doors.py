@@ -1,5 +1,6 @@
 """The other doors on the hub, PROTOCOL section 2: server-sent events and the long poll."""
 
+import gzip
 import json
 import os
 import random
@@ -804,6 +805,31 @@ def test_an_answer_is_dressed_as_others_are(serve):
     assert (head.status, head.body) == (200, b"")
     assert head.headers["Content-Length"] == str(len(plain.body))
     assert server.request(path, "POST").status == 405
+
+
+def test_an_answer_is_compressed_once_for_all_who_wait_and_take_it(serve):
+    server = serve(*PUBLISHING, HEATCAST_PUBLISH_TOKEN=TOKEN)
+    mover = Mover(server)
+    query = {"symbol": "MINE", "since": mover.move()}
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Rude(server.address)) for _ in range(6)]
+        for i, client in enumerate(clients):
+            fields = {"Accept_Encoding": "gzip"} if i % 2 else {}
+            client.send(request("/heatmap/latest", query=query, **fields))
+        server.await_stat("they wait", subscriptions=6)
+        mover.move()
+        plain, packed, *rest = [client.take_answer() for client in clients]
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert gzip.decompress(packed.body) == plain.body
+    assert len(packed.body) < len(plain.body) / 2
+    assert packed.headers["ETag"] == plain.headers["ETag"]
+    assert [answer.body for answer in rest] == [plain.body, packed.body] * 2
+    stats = server.stats()
+    assert stats["updates_poll_snapshot_levels_plain"] == 3
+    assert stats["update_bytes_poll_snapshot_levels_deflate"] == 3 * len(packed.body)
+    # A text and its compression, wherever the clients are: of one thread they are made once.
+    assert stats["encodings_made"] <= 2
 
 
 @pytest.mark.parametrize(

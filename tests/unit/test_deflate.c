@@ -64,6 +64,44 @@ static struct buf words(size_t size, uint64_t seed)
     return out;
 }
 
+TEST(gzip_is_told_by_its_header_and_gives_the_same_back)
+{
+    struct buf text = words(5000, 7), out = {0};
+    struct blob *bytes = blob_new(text.data, text.size), *packed = gzip_blob(bytes, 6);
+    z_stream stream = {.next_in = (Bytef *)packed->data, .avail_in = (uInt)packed->size};
+
+    assert_in_range(packed->size, 18, text.size - 1);
+    assert_memory_equal(packed->data, "\x1f\x8b\x08", 3); /* RFC 1952 §2.3.1 */
+    buf_reserve(&out, text.size);
+    stream.next_out = (Bytef *)out.data;
+    stream.avail_out = (uInt)text.size;
+    assert_int_equal(inflateInit2(&stream, 16 + 15), Z_OK);
+    assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END); /* its checksum is right, too */
+    assert_int_equal(stream.total_out, text.size);
+    assert_memory_equal(out.data, text.data, text.size);
+    inflateEnd(&stream);
+    blob_unref(packed);
+    blob_unref(bytes);
+    buf_deinit(&text);
+    buf_deinit(&out);
+}
+
+TEST(gzip_that_does_not_pay_is_none)
+{
+    uint64_t seed = 1;
+    struct buf text = words(1023, 7), noise = {0};
+    struct blob *small, *random;
+
+    while (noise.size < 4000)
+        buf_add_char(&noise, (char)test_random(&seed));
+    small = blob_take(&text);
+    random = blob_take(&noise);
+    assert_null(gzip_blob(small, 6));
+    assert_null(gzip_blob(random, 6));
+    blob_unref(small);
+    blob_unref(random);
+}
+
 TEST(hello_in_one_block_is_rfc_7692_section_7_2_3_1)
 {
     static const uint8_t bytes[] = {0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00};

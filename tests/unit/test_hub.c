@@ -605,6 +605,9 @@ TEST(a_short_message_is_not_compressed_and_says_so)
 
     expect_bytes(encoding, "\x81\x05whole", 7);
     assert_int_equal(encoding->key.packing, PACK_FRAME);
+    encoding = encode(pub, 0, PACK_GZIP);
+    expect_bytes(encoding, "whole", 5);
+    assert_int_equal(encoding->key.packing, PACK_TEXT);
     publication_unref(pub);
 }
 
