@@ -80,6 +80,7 @@ SENT = {
         for message in ASYNCAPI["channels"]["/ws/heatmap"]["subscribe"]["message"]["oneOf"]
     )
 }
+PLAIN = async_validator("Snapshot")  # for who asks for nothing else
 REQUESTS = {
     "subscribe": async_validator("Subscribe", closed=False),
     "unsubscribe": async_validator("Unsubscribe", closed=False),
@@ -426,12 +427,47 @@ def test_snapshots_keep_to_their_schema_and_count_up(server):
             snapshot = check_message(text)
             symbol, data = snapshot["symbol"], snapshot["data"]
             in_order(snapshot, SENT["snapshot"].schema)
+            check(PLAIN, snapshot)
             check_levels(data["levels"], data["price_bin_size"])
             assert not re.search(rb'[:,]-?\d+\.\d*0[,}]|[:,]-?[\d.]+[eE]|": |, "', text), "not the shortest"
             if symbol in last:
                 assert (snapshot["epoch"], snapshot["seq"]) == (last[symbol][0], last[symbol][1] + 1)
             last[symbol] = snapshot["epoch"], snapshot["seq"]
     assert sorted(last) == SYMBOLS
+
+
+@pytest.mark.parametrize("format, kind", [("levels", list), ("columns", dict)])
+def test_differences_keep_to_their_schema_and_follow_each_other(start, format, kind):
+    server = start("--bin", "BTCUSDT=0.01")  # so that many levels stay as they are
+    count, last = 0, None
+    with server.socket() as ws:
+        ws.send({"action": "subscribe", "symbols": ["BTCUSDT"], "mode": "delta", "format": format})
+        end = time.monotonic() + PATIENCE
+        while count < 3:
+            assert time.monotonic() < end, "never a difference"
+            message = check_message(ws.text())
+            in_order(message, SENT[message["type"]].schema)
+            assert isinstance(message["data"]["levels"], kind)
+            if message["type"] == "delta":
+                assert (message["epoch"], message["prev"]) == last
+                count += 1
+            last = message["epoch"], message["seq"]
+
+
+def test_who_comes_back_is_answered_as_documented(still):
+    newest = still.get("/heatmap/latest?symbol=AAAUSDT")
+    ask = {"action": "subscribe", "symbols": ["AAAUSDT"], "id": 1, "mode": "delta"}
+    with still.socket() as ws:
+        ws.send({**ask, "since": {"AAAUSDT": newest["seq"]}, "epoch": newest["epoch"]})
+        ack = ws.message()
+        assert (ack["mode"], ack["format"]) == ("delta", "levels")
+        ws.send({"action": "ping"})
+        assert ws.message()["type"] == "pong", "it is up to date"
+        ws.send({**ask, "since": {"AAAUSDT": newest["seq"]}, "epoch": {"AAAUSDT": "zz"}})
+        ws.message("subscribed")
+        message = ws.message()
+        assert (message["type"], message["resumed"]) == ("snapshot", False)
+        in_order(message, SENT["snapshot"].schema)
 
 
 def test_one_version_has_the_same_bytes_for_everyone(still):
@@ -511,6 +547,36 @@ ANSWERED = [
     ({"action": "unsubscribe", "symbols": ["NOPE"] * 100, "id": None}, None),
     ({"action": "subscribe", "symbols": ["BTCUSDT", "BTCUSDT"], "update_interval": None}, None),
     ({"action": "subscribe", "symbols": ["BTCUSDT"], "more": "delta", "other": {}, "id": 0}, None),
+    *[
+        ({"action": "subscribe", "symbols": ["BTCUSDT"], **fields}, None)
+        for fields in (
+            {"mode": "delta", "format": "columns"},
+            {"mode": None, "format": None, "since": None, "epoch": None},
+            {"since": {}},
+            {"since": {"BTCUSDT": 1}, "epoch": "zz"},
+            {"since": {"BTCUSDT": 2**63 - 1, "NOPE": 0}, "epoch": {"BTCUSDT": "é", "X": ""}},
+            {"epoch": "unused"},
+        )
+    ],
+    *[
+        ({"action": "subscribe", "symbols": ["BTCUSDT"], **fields}, "INVALID_MESSAGE")
+        for fields in (
+            {"mode": "deltas"},
+            {"mode": 1},
+            {"format": "csv"},
+            {"format": []},
+            {"since": 5, "epoch": "zz"},
+            {"since": {"BTCUSDT": -1}, "epoch": "zz"},
+            {"since": {"BTCUSDT": 1.5}, "epoch": "zz"},
+            {"since": {"BTCUSDT": "1"}, "epoch": "zz"},
+            {"since": {"BTCUSDT": 2**63}, "epoch": "zz"},
+            {"since": {"BTCUSDT": 1}},
+            {"since": {"BTCUSDT": 1}, "epoch": None},
+            {"since": {"BTCUSDT": 1}, "epoch": 1},
+            {"since": {"BTCUSDT": 1}, "epoch": {"BTCUSDT": 1}},
+            {"epoch": []},
+        )
+    ],
 ]
 
 
@@ -571,7 +637,7 @@ def test_a_slow_reader_is_warned_and_then_gets_the_newest(start):
     assert server.get("/ws/stats")["slow_warnings"] >= 1
 
 
-def test_who_takes_nothing_is_dropped(start):
+def test_who_takes_nothing_is_closed_with_1013(start):
     server = start(
         "--bin", "BTCUSDT=0.01,ETHUSDT=0.01,SOLUSDT=0.001",
         "--ws-update-interval", "0.05", "--ws-slow-consumer-disconnect", "1",
@@ -582,6 +648,8 @@ def test_who_takes_nothing_is_dropped(start):
         while not server.get("/ws/stats")["slow_closes"]:
             assert time.monotonic() < end, "it is still there"
             time.sleep(0.1)
+        assert ws.close_code()[0] == 1013
+    assert "| 1013 |" in PROTOCOL
 
 
 def test_an_address_whose_connections_are_cut_is_warned(start):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import select
 import threading
 import time
@@ -12,7 +13,7 @@ import pytest
 from decoder import Heatmap, parse
 from model import Model, taking
 from rude import CLOSE, DEFLATE, PING, TEXT, RudeSocket, inflate, text
-from server import FAST, PATIENCE, SLACK, await_that
+from server import FAST, PATIENCE, ROOT, SLACK, await_that
 
 PUBLISHED = ["MINE", "YOURS"]
 SIMULATED = ["BTCUSDT", "ETHUSDT"]
@@ -58,6 +59,19 @@ def test_a_difference_names_what_changed_in_the_format_that_was_asked_for(publis
     assert list(delta)[:6] == ["type", "symbol", "timestamp", "seq", "epoch", "prev"]
     assert had.apply(delta) == 3
     assert had.text() == server.request("/heatmap/latest", symbol="MINE").body.decode()
+
+
+def test_the_examples_of_the_document_are_right():
+    text = (ROOT / "docs" / "protocol.md").read_text()
+    section = text[text.index("### Differences") : text.index("### Coming back")]
+    before, delta, after, columns = re.findall(r"```json\n(.*)\n```", section)
+    for difference, format in ((delta, "levels"), (columns, "columns")):
+        had = Heatmap(parse(before))
+        assert had.text() == before
+        later = Heatmap(parse(after))
+        assert had.difference(later, format) == difference
+        had.apply(parse(difference))
+        assert had.text() == after
 
 
 @pytest.mark.parametrize("format", ["levels", "columns"])
