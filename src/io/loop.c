@@ -1,6 +1,12 @@
 #include "io/loop.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 static void run_tasks(struct loop *loop)
 {
@@ -16,9 +22,31 @@ static void run_tasks(struct loop *loop)
     }
 }
 
-static void on_wake(uv_async_t *wake)
+static void on_wake(uv_poll_t *wake, int status, int events)
 {
-    run_tasks(container_of(wake, struct loop, wake));
+    struct loop *loop = container_of(wake, struct loop, wake);
+    eventfd_t count;
+
+    (void)status;
+    (void)events;
+    (void)eventfd_read(loop->wake_fd, &count);
+    run_tasks(loop);
+}
+
+/* Instead of a uv_async_t, whose receiver spins until the sender is back from its system call: on
+ * one core, until that has its turn again. */
+static int init_wake(struct loop *loop)
+{
+    int err;
+
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wake_fd < 0) return -errno;
+    err = uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd);
+    if (err)
+        close(loop->wake_fd);
+    else if (uv_poll_start(&loop->wake, UV_READABLE, on_wake))
+        abort(); /* fails only for a handle that is closing */
+    return err;
 }
 
 int loop_init(struct loop *loop)
@@ -32,11 +60,11 @@ int loop_init(struct loop *loop)
     err = uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
     if (!err) err = uv_mutex_init(&loop->mutex);
     if (err) goto fail_mutex;
-    err = uv_async_init(&loop->uv, &loop->wake, on_wake);
-    if (err) goto fail_async;
+    err = init_wake(loop);
+    if (err) goto fail_wake;
     return 0;
 
-fail_async:
+fail_wake:
     uv_mutex_destroy(&loop->mutex);
 fail_mutex:
     uv_loop_close(&loop->uv);
@@ -56,6 +84,9 @@ void loop_deinit(struct loop *loop)
     err = uv_loop_close(&loop->uv);
     assert(!err);
     (void)err;
+    while (atomic_load(&loop->waking))
+        sched_yield(); /* who posted just before the end has yet to write */
+    close(loop->wake_fd);
     uv_mutex_destroy(&loop->mutex);
 }
 
@@ -97,9 +128,13 @@ bool loop_post(struct loop *loop, struct task *task)
         else
             loop->last->next = task;
         loop->last = task;
-        /* Inside the lock: after loop_close() the handle must not be touched. */
-        if (was_empty) uv_async_send(&loop->wake);
+        if (was_empty) atomic_fetch_add(&loop->waking, 1);
     }
     uv_mutex_unlock(&loop->mutex);
+    /* Not under the lock, which the one that wakes up takes first of all. */
+    if (!is_closed && was_empty) {
+        (void)eventfd_write(loop->wake_fd, 1); /* fails only when it is full of wake-ups */
+        atomic_fetch_sub(&loop->waking, 1);
+    }
     return !is_closed;
 }

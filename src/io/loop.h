@@ -18,7 +18,9 @@ struct task {
 
 struct loop {
     uv_loop_t uv;
-    uv_async_t wake;
+    uv_poll_t wake;     /* of wake_fd */
+    int wake_fd;        /* an eventfd */
+    _Atomic int waking; /* threads that are about to write to it */
     uv_mutex_t mutex;   /* guards the three below */
     struct task *first; /* posted, not yet run; oldest first */
     struct task *last;

@@ -203,6 +203,23 @@ static bool is_due(const struct subscription *sub, int64_t now_ms)
     return sub->marked.epoch == 0 || now_ms - sub->marked_ms >= sub->wish.interval * INT64_C(1000);
 }
 
+static void prefetch_lines(const void *at)
+{
+    __builtin_prefetch(at);
+    __builtin_prefetch((const char *)at + 64);
+}
+
+/* The next but one of a class, and the next one's client around its outbox: of ten thousand clients
+ * they are in no cache, and come while this one's bytes are written. At the end of a class its head
+ * is taken for a subscription, of which only topic memory is read. */
+static void prefetch_after(const struct list *front)
+{
+    const struct list *next = front->next;
+
+    prefetch_lines(container_of(next, struct subscription, in_class)->outbox);
+    prefetch_lines(container_of(next->next, struct subscription, in_class));
+}
+
 /* Marks the front of a class while it is due; the rest were marked later. Returns how many. */
 static uint32_t mark_due(struct hub *hub, struct topic *topic, unsigned interval, int64_t now_ms)
 {
@@ -212,6 +229,7 @@ static uint32_t mark_due(struct hub *hub, struct topic *topic, unsigned interval
     for (struct list *front = class->next; front != class; front = class->next, count++) {
         struct subscription *sub = container_of(front, struct subscription, in_class);
 
+        prefetch_after(front);
         if (!version_is_newer(topic->latest->version, sub->marked) || !is_due(sub, now_ms)) break;
         mark(hub, sub, now_ms);
     }
