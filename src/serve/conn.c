@@ -388,13 +388,21 @@ static void leave_to_kernel(const struct conn *c, const char *bytes, size_t size
     (void)send_some(c, bytes + sent, size - (size_t)sent);
 }
 
+/* When the kernel gives up a peer that takes nothing; 0 for never. */
+static void set_kernel_deadline(const struct conn *c, int ms)
+{
+    setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 /* A WebSocket that has taken nothing for too long. The kernel is given what its frame still lacks
- * and a close frame: should the client wake up, it reads why. TCP_USER_TIMEOUT ends that, too. */
+ * and a close frame: should the client wake up, it reads why. The kernel's deadline ends that, too.
+ */
 static void part(struct conn *c)
 {
     const struct rest *rest = c->rest;
     struct buf last = {0};
 
+    set_kernel_deadline(c, shard_kernel_deadline_ms(c->shard->env));
     buf_add(&last, rest->out.blob->data + rest->written, rest->out.blob->size - rest->written);
     frame_append_close(&last, WS_CLOSE_TRY_AGAIN_LATER,
                        STR("you took nothing of what waited for you"), NULL);
@@ -749,6 +757,10 @@ void conn_open(struct conn *c, const struct handshake *handshake)
     c->uses_deflate = has_deflate && handshake->deflate.window_bits == DEFLATE_WINDOW_BITS_MAX;
     c->ws.tokens_ms = c->last_received_ms = shard_now_ms(c->shard);
     c->is_answering = false;
+    /* Pings tell whether it lives. The kernel (seen with Linux 6.18) can take two short stalls of a
+     * healthy client for one long one: when a closed window opens by less than the next segment,
+     * the time of the first probe stays, and the next probe, minutes later, counts from there. */
+    set_kernel_deadline(c, 0);
     move(c, CONN_OPEN);
     count(c, STAT_websockets_opened, 1);
     client_enter(c);

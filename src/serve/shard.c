@@ -287,12 +287,15 @@ static void on_batch(struct poller *poller)
     empty_graveyard(container_of(poller, struct shard, poller));
 }
 
+int shard_kernel_deadline_ms(const struct shard_env *env)
+{
+    return (int)(MAX(env->slow_consumer_ms, LIMIT_DEAD_MS) + LIMIT_PARTING_MS);
+}
+
 /* Linux hands these down to every connection accepted: no system calls for each of them. */
 static void set_socket_options(const struct shard_env *env, int fd)
 {
-    int yes = 1, lowat = NOTSENT_LOWAT_BYTES;
-    /* The kernel's deadline for a peer that takes nothing comes after ours, which says why. */
-    int dead_ms = (int)(MAX(env->slow_consumer_ms, LIMIT_DEAD_MS) + LIMIT_PARTING_MS);
+    int yes = 1, lowat = NOTSENT_LOWAT_BYTES, dead_ms = shard_kernel_deadline_ms(env);
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));

@@ -87,6 +87,9 @@ void shard_bury(struct shard *shard, struct conn *conn);
 void shard_deliver(struct shard *shard, struct publication *pub);
 /* On the shard's thread: its one compressor, made when first asked for. */
 struct deflater *shard_deflater(struct shard *shard);
+/* How long the kernel waits for a peer that takes nothing (TCP_USER_TIMEOUT): longer than we do,
+ * who say why. */
+int shard_kernel_deadline_ms(const struct shard_env *env);
 /* On the shard's thread: subscribers changed, so the due timer may have to. */
 void shard_rearm(struct shard *shard);
 
