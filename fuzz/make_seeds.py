@@ -72,6 +72,7 @@ def http_seeds():
         "chunked": request("Transfer-Encoding: chunked", line="POST / HTTP/1.1"),
         "two-lengths": request("Content-Length: 3", "Content-Length: 3"),
         "length-beyond-64-bits": request("Content-Length: 99999999999999999999"),
+        "a-field-without-a-name": request(": b"),
         "folded": request("A: b", " c"),
         "bare-lf": b"\0GET / HTTP/1.1\nHost: h\n\n",
         "bare-cr": b"\0GET / HTTP/1.1\r\nHost: h\rA: b\r\n\r\n",

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from conformance import BYE, SEED, cuts, exchange, fails, fragments, sliced, talk
-from rude import BINARY, CLOSE, DEFLATE, PING, PONG, TEXT, deflate, frame
+from rude import BINARY, CLOSE, DEFLATE, PING, PONG, TEXT, Rude, deflate, frame, upgrade
 
 
 def request(number):
@@ -40,6 +40,17 @@ def test_requests_in_any_form_and_cut_anywhere_are_all_answered_in_order(sim, of
         expected += [(PONG, b"p")] * pings + [(TEXT, f"{number} €")]
     for how, pieces in cuts(sent + BYE):
         assert told(exchange(sim, pieces, offer)) == [*expected, (CLOSE, 1000)], f"cut {how}"
+
+
+@pytest.mark.parametrize("target", ["/ws/heatmap", "http://localhost/ws/heatmap", "HTTPS://[::1]:8000/ws/heatmap"])
+@pytest.mark.parametrize("before", ["", "\r\n", "\r\n\r\n\r\n"], ids=["", "a line", "lines"])
+def test_a_handshake_may_name_the_whole_uri_and_come_behind_empty_lines(sim, target, before):
+    """RFC 6455 §4.1 and RFC 9112 §3.2.2: an absolute URI; §2.2: empty lines are ignored."""
+    with Rude(sim.address) as client:
+        client.send_in_pieces((before + upgrade(target)).encode(), 7)
+        assert client.take_answer().status == 101
+        client.send(BYE)
+        assert client.take_rest() == b"\x88\x02\x03\xe8"
 
 
 @pytest.mark.parametrize(
