@@ -12,7 +12,7 @@ import pytest
 
 from decoder import Heatmap, parse
 from model import Model, taking
-from rude import CLOSE, DEFLATE, PING, TEXT, RudeSocket, inflate, text
+from rude import DEFLATE, PING, PONG, TEXT, RudeSocket, frame, inflate, text
 from server import FAST, PATIENCE, ROOT, SLACK, await_that
 
 PUBLISHED = ["MINE", "YOURS"]
@@ -389,6 +389,8 @@ class Recorder(threading.Thread):
             message = parse(text)
             self.versions[message["symbol"], message["epoch"], message["seq"]] = text
             self.newest[message["symbol"]] = message["seq"]
+            if len(self.versions) % 20 == 0:
+                self.client.send(frame(PONG))  # a sign of life that nobody asked for
 
     def end(self):
         self.is_ending = True
@@ -449,13 +451,16 @@ class Follower:
             return Claim(None, had.epoch, had.seq + 10**6)
         return Claim(had, had.epoch, had.seq, True, newest)
 
+    def send(self, data):
+        self.socket.socket.setblocking(True)
+        self.socket.send(data)
+        self.socket.socket.setblocking(False)
+
     def ask(self, action, symbols, effect, **fields):
         self.requests += 1
         self.asked[self.requests] = effect
         message = {"action": action, "symbols": symbols, "id": self.requests, **fields}
-        self.socket.socket.setblocking(True)
-        self.socket.say({k: v for k, v in message.items() if v is not None})
-        self.socket.socket.setblocking(False)
+        self.send(text({k: v for k, v in message.items() if v is not None}))
         self.silent_until = time.monotonic() + 0.1  # within the rate that a client is allowed
 
     def subscribe(self, symbols):
@@ -516,12 +521,12 @@ class Follower:
         except BlockingIOError:
             pass
         while (size := frame_size(self.socket.bytes)) and len(self.socket.bytes) >= size:
-            frame = self.socket.take_frame()
-            assert frame.opcode != CLOSE, frame
-            if frame.opcode == TEXT:
-                self.hear((inflate(frame.payload) if frame.rsv else frame.payload).decode())
-            else:
-                assert frame.opcode == PING
+            got = self.socket.take_frame()
+            if got.opcode == PING:
+                self.send(frame(PONG, got.payload))
+                continue
+            assert got.opcode == TEXT, got
+            self.hear((inflate(got.payload) if got.rsv else got.payload).decode())
 
     def hear(self, text):
         message = parse(text)
