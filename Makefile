@@ -60,7 +60,7 @@ build: setup ## build build/heatcast, after installing what a Debian machine lac
 	@$(SUBMAKE) program
 
 run: build ## serve the dumps under DATA=data as a replay, or a simulated market, on LISTEN=127.0.0.1:8000
-	@scripts/run "$(DATA)" "$(LISTEN)"
+	@exec scripts/run "$(DATA)" "$(LISTEN)"
 
 test: setup-test ## every test: unit, reference vectors, CLI, HTTP, WebSocket, page
 	@$(SUBMAKE) program unit-tests
