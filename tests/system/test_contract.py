@@ -1313,6 +1313,39 @@ def test_the_python_client_works(server):
     assert done.returncode == 0 and done.stdout.count(" levels, biggest ") == 3, done.stderr
 
 
+KEEPING_UP = "### A client that keeps up"
+
+
+def test_the_client_that_keeps_up_works_and_comes_back(server):
+    done = run_example(sys.executable, "-c", example("python", server, KEEPING_UP))
+    assert done.returncode == 0 and done.stdout.count(" levels\n") == 6, done.stderr
+    assert "begun anew" not in done.stdout
+
+
+def test_the_client_that_keeps_up_makes_of_a_delta_the_state_that_was_published(publishing):
+    client = {"__name__": "example"}
+    exec(example("python", publishing, KEEPING_UP), client)
+
+    def publish(levels):
+        names = ("price", "long_density", "short_density")
+        body = {"levels": [dict(zip(names, level)) for level in levels]}
+        body |= {"current_price": 0.1, "price_bin_size": 0.0002}
+        token = {"Authorization": f"Bearer {TOKEN}"}
+        assert publishing.ask("/publish/MINE", "POST", token, body=json.dumps(body))[0] == 200
+
+    def latest(more=""):
+        path = f"/heatmap/latest?symbol=MINE&format=columns{more}"
+        return json.loads(publishing.ask(path)[2], parse_float=Decimal)
+
+    levels = [(round(0.1 + 0.0002 * i, 4), i + 0.25, 3) for i in range(40)]
+    publish(levels)
+    state = client["applied"](None, latest())
+    publish([*levels[:7], (levels[7][0], 0, 5.5), *levels[8:20], *levels[21:], (0.2, 0, 1)])
+    delta = latest(f"&mode=delta&since={state['epoch']}:{state['seq']}")
+    assert delta["type"] == "delta"
+    assert client["applied"](state, delta) == client["applied"](None, latest())
+
+
 def test_the_node_client_works(server):
     node, modules = shutil.which("node"), ROOT / "tests" / "node_modules"
     assert node and (modules / "ws").exists(), "run scripts/setup test"
