@@ -92,6 +92,10 @@ bench-engine: build ## candles per second of the heatmap engine, against walking
 load: build ## k6: 1000 clients, checked and timed, for docs/benchmarks.md; SHORT=1: two minutes, not for it
 	@HEATCAST=$B/heatcast scripts/load
 
+soak: build ## clients that come, go, stall and resume: nothing lost or grown; MINUTES=30 CLIENTS=2000
+	@HEATCAST=$(CURDIR)/$B/heatcast MODE=$(MODE) tests/load/soak.py --minutes $(or $(MINUTES),30) \
+		--clients $(or $(CLIENTS),2000) --seed $(or $(SEED),1)
+
 lint: setup-test floors ## formatting, both compilers' warnings, JavaScript and shell syntax
 	@scripts/lint
 
@@ -177,4 +181,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZERS:=.d) $B/fuzz/replay.d $(BENCHES:=.d)
 
-.PHONY: help build run test asan tsan fuzz conformance bench bench-programs bench-engine load lint floors format install clean setup setup-test setup-fuzz program unit-tests
+.PHONY: help build run test asan tsan fuzz conformance bench bench-programs bench-engine load soak lint floors format install clean setup setup-test setup-fuzz program unit-tests

@@ -27,8 +27,16 @@ const LEVELS = Number(__ENV.LEVELS || 120); /* 8 KiB */
 
 const SESSION_S = SHORT ? [8, 16] : [20, 60]; /* then a client leaves, and another comes */
 const PLATEAUS = SHORT
-  ? [{ clients: 100, ramp: 4, hold: 12 }, { clients: 500, ramp: 8, hold: 14 }, { clients: 1000, ramp: 10, hold: 20 }]
-  : [{ clients: 100, ramp: 20, hold: 60 }, { clients: 500, ramp: 40, hold: 90 }, { clients: 1000, ramp: 60, hold: 120 }];
+  ? [
+    { clients: 100, ramp: 4, hold: 12 },
+    { clients: 500, ramp: 8, hold: 14 },
+    { clients: 1000, ramp: 10, hold: 20 },
+  ]
+  : [
+    { clients: 100, ramp: 20, hold: 60 },
+    { clients: 500, ramp: 40, hold: 90 },
+    { clients: 1000, ramp: 60, hold: 120 },
+  ];
 const DOWN_S = SHORT ? 5 : 30;
 const UP_S = PLATEAUS.reduce((sum, { ramp, hold }) => sum + ramp + hold, 0);
 
@@ -118,7 +126,8 @@ function makeData(/** @type {Run} */ { startedAt }) {
     const long = i < LEVELS / 2 ? 1 + Math.floor(Math.random() * 1e7) : 0;
     const short = i < LEVELS / 2 ? 0 : 1 + Math.floor(Math.random() * 1e7);
     sum += long + short;
-    levels.push({ price: PRICE + (i - Math.floor(LEVELS / 2)) * BIN, long_density: long, short_density: short });
+    const price = PRICE + (i - Math.floor(LEVELS / 2)) * BIN;
+    levels.push({ price, long_density: long, short_density: short });
   }
   return {
     levels,
@@ -154,13 +163,16 @@ function sessionMs() {
 
 /** One connection: comes, subscribes, takes what is published, unsubscribes, goes. */
 export function client(/** @type {Run} */ run) {
-  const socket = new WebSocket(`${BASE.replace(/^http/, 'ws')}/ws/heatmap`, null, DEFLATE ? { compression: 'deflate' } : {});
+  const url = `${BASE.replace(/^http/, 'ws')}/ws/heatmap`;
+  const socket = new WebSocket(url, null, DEFLATE ? { compression: 'deflate' } : {});
   let isOpen = false;
   let isLeaving = false;
   /** @type {{epoch: string, seq: number} | null} the newest snapshot's */
   let last = null;
 
-  const say = (/** @type {object} */ message) => socket.send(JSON.stringify({ symbols: [SYMBOL], ...message }));
+  const say = (/** @type {object} */ message) => {
+    socket.send(JSON.stringify({ symbols: [SYMBOL], ...message }));
+  };
 
   socket.onopen = () => {
     isOpen = true;
@@ -241,7 +253,8 @@ function hasShape({ symbol, timestamp, seq, epoch, data }) {
   return symbol === SYMBOL && !Number.isNaN(Date.parse(timestamp)) && timestamp.endsWith('Z') &&
     Number.isInteger(seq) && seq > 0 && typeof epoch === 'string' && epoch !== '' &&
     Array.isArray(data.levels) && data.levels.length === LEVELS && data.current_price === PRICE &&
-    Number.isInteger(data.positions_created) && Number.isInteger(data.positions_consumed) && data.price_bin_size === BIN;
+    Number.isInteger(data.positions_created) && Number.isInteger(data.positions_consumed) &&
+    data.price_bin_size === BIN;
 }
 
 /** One walk for all that is asked of the levels: the clients' time is the measured machine's time. */
@@ -278,8 +291,9 @@ function summarise(/** @type {any} */ metrics) {
     received: value(`deliveries_received${tag}`, 'count'),
     end_to_end_ms: metrics[`end_to_end${tag}`]?.values ?? {},
   });
+  const thresholds = Object.values(metrics).flatMap((metric) => Object.values(metric.thresholds ?? {}));
   return {
-    passed: Object.values(metrics).every(({ thresholds }) => Object.values(thresholds ?? {}).every(({ ok }) => ok)) &&
+    passed: thresholds.every(({ ok }) => ok) &&
       value('deliveries_received', 'count') >= DELIVERED_MIN * value('deliveries_expected', 'count'),
     compression: DEFLATE ? 'deflate' : 'none',
     message_bytes: value('message_bytes', 'med'),
@@ -301,7 +315,8 @@ function table(/** @type {any} */ summary) {
   const row = (name, part) => `| ${[name, part.subscribers, part.publications, part.received, ratio(part),
     ...['med', 'p(95)', 'p(99)', 'max'].map((field) => ms(part.end_to_end_ms, field))].join(' | ')} |`;
   return [
-    '| clients | subscribers (median) | publications | deliveries | delivery ratio | end to end: median, ms | p95 | p99 | max |',
+    '| clients | subscribers (median) | publications | deliveries | delivery ratio ' +
+      '| end to end: median, ms | p95 | p99 | max |',
     '|---|---|---|---|---|---|---|---|---|',
     ...summary.plateaus.map((part) => row(`${part.clients}, for ${part.hold_s} s`, part)),
     row('with ramps', summary.whole),
