@@ -363,7 +363,8 @@ static bool check_listen(const struct loading *l)
     int port;
 
     if (host_port_parse(l->config->listen, host, sizeof(host), &port))
-        return refuse_text(l, "listen", l->config->listen, "HOST:PORT");
+        return refuse_text(l, "listen", l->config->listen,
+                           "HOST:PORT, an IPv6 address in brackets, the port at most 65535");
     return true;
 }
 
