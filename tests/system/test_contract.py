@@ -1372,6 +1372,12 @@ def free_port():
         return one.getsockname()[1]
 
 
+def test_the_settings_in_the_readme_have_the_defaults_of_the_full_table():
+    row = r"^\| `--([a-z-]+)[^`]*` \| `(\w+)` \| ([^|]+) \|"
+    few = re.findall(row, (ROOT / "README.md").read_text(), re.M)
+    assert few and set(few) <= set(re.findall(row, OPERATING, re.M))
+
+
 def test_the_publishing_lines_of_the_readme_work_as_written(tmp_path):
     readme = (ROOT / "README.md").read_text()
     (block,) = re.findall(r"^  ```sh\n(  export HEATCAST_PUBLISH_TOKEN.*?)^  ```$", readme, re.S | re.M)
