@@ -30,7 +30,7 @@ struct site_response {
 struct dress {
     bool is_head;
     bool gzip;
-    struct str origin;        /* .at NULL for none */
+    struct str origin;        /* .at NULL for none; owned by one that is kept */
     struct str if_none_match; /* the same */
 };
 

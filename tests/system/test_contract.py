@@ -1351,7 +1351,9 @@ def test_the_node_client_works(server):
     assert node and (modules / "ws").exists(), "run scripts/setup test"
     environment = {**os.environ, "NODE_PATH": str(modules)}
     done = run_example(node, "-e", example("js", server), env=environment)
-    assert done.stdout.count(" levels\n") == 3 and "closed 1005" in done.stdout, done.stderr
+    # Where the machine is busy, another one may be on its way when it closes.
+    assert done.stdout.count(" levels\n") in (3, 4), done.stdout + done.stderr
+    assert "closed 1005" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_curl_lines_work(server):
