@@ -85,10 +85,12 @@ void publish_answer(struct engine *engine, const struct server *server,
     if (publish_body_parse(request->body, clock_wall_ms(), &snapshot, message, sizeof(message)))
         site_fail(response, 422, message);
     else {
+        /* Counted before: a long poll leaves with what it gets. */
+        uint32_t subscribers = server_subscribers(server, symbol->id);
         struct engine_published published = engine_publish(engine, symbol, &snapshot);
         struct buf body = {0};
 
-        write_answer(&body, symbol, &published, server_subscribers(server, symbol->id));
+        write_answer(&body, symbol, &published, subscribers);
         *response = (struct site_response){
             .status = 200, .content_type = "application/json", .body = blob_take(&body)};
     }
