@@ -122,8 +122,9 @@ class Listener(threading.Thread):
 
     def run(self):
         end = self.began + 25 + SLACK
-        while (left := end - time.monotonic()) > 0 and not self.stream.is_silent(left):
-            self.count += len(self.stream.take_block()) > 0
+        with suppress(OSError, AssertionError):  # its server may stop earlier
+            while (left := end - time.monotonic()) > 0 and not self.stream.is_silent(left):
+                self.count += len(self.stream.take_block()) > 0
 
 
 @pytest.fixture(scope="module")
@@ -880,9 +881,7 @@ def test_two_hundred_polls_cost_no_thread_and_are_answered_at_once(serve):
     stats = server.await_stat("all have left", subscriptions=0, connections=1)
     assert (stats["polls_answered"], stats["polls_timed_out"]) == (200, 0)
     assert stats["updates_poll_snapshot_levels_plain"] == 200
-    # Once on each shard at most: who comes later takes what is there.
-    assert stats["encodings_made"] + stats["encodings_reused"] == 200
-    assert stats["encodings_made"] <= 1
+    assert stats["encodings_made"] == 1, "for all of them, on all shards"
 
 
 def thread_count(server):
