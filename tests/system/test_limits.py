@@ -19,13 +19,16 @@ def refusal(server, source=None):
     with Rude(server.address, source=source) as client:
         answer = client.take_answer()
         assert client.is_closed()
-        assert (answer.status, bool(answer.headers["Retry-After"])) == (503, True)
+        assert (answer.status, "Retry-After" in answer.headers) == (503, True)
         return answer
 
 
 def has_room(server, source=None):
     with Rude(server.address, source=source) as client:
-        return client.ask(upgrade()).status == 101
+        try:
+            return client.ask(upgrade()).status == 101
+        except ConnectionResetError:  # in a storm, who is refused is cut
+            return False
 
 
 # --- connections of one address ---
@@ -50,10 +53,13 @@ def test_connections_of_all_kinds_count_and_all_give_their_place_back(serve):
     server = serve("--ws-max-connections-per-address", "2")
     for _ in range(3):
         with Rude(server.address, source=SHARED), RudeSocket(server.address, source=SHARED) as last:
+            server.await_stat("both are in", connections=3)  # with the one that asks
             refusal(server, SHARED)
             last.send(frame(CLOSE, b"\x03\xe8"))
             last.take_end()
+        server.await_stat("gone", connections=1)
         with Rude(server.address, source=SHARED) as one, Rude(server.address, source=SHARED) as other:
+            server.await_stat("both are in", connections=3)
             assert one.ask("GET /health HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
             refusal(server, SHARED)
             other.reset()
@@ -94,7 +100,7 @@ def fill(server):
         clients[-1].send(upgrade().encode())
         answer = clients[-1].take_answer()
         if answer.status != 101:
-            assert (answer.status, bool(answer.headers["Retry-After"])) == (503, True)
+            assert (answer.status, "Retry-After" in answer.headers) == (503, True)
             clients.pop().close()
             return clients
 
