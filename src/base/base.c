@@ -110,3 +110,17 @@ struct str str_trim(struct str s)
         s.size--;
     return s;
 }
+
+struct str str_skip(struct str s, size_t size)
+{
+    return (struct str){s.at + size, s.size - size};
+}
+
+struct str str_split(struct str *rest, char separator)
+{
+    const char *end = rest->size ? memchr(rest->at, separator, rest->size) : NULL;
+    struct str part = {rest->at, end ? (size_t)(end - rest->at) : rest->size};
+
+    *rest = end ? str_skip(*rest, part.size + 1) : (struct str){rest->at + rest->size, 0};
+    return part;
+}

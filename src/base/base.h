@@ -66,5 +66,8 @@ struct str str_of(const char *text);
 bool str_eq(struct str a, struct str b);
 bool str_eq_nocase(struct str a, struct str b); /* ASCII only */
 struct str str_trim(struct str s);              /* without spaces and tabs at both ends */
+struct str str_skip(struct str s, size_t size); /* without its first bytes; there are so many */
+/* Takes what stands before `separator`, or all, and what is behind it remains. */
+struct str str_split(struct str *rest, char separator);
 
 #endif

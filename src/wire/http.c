@@ -53,21 +53,6 @@ static bool starts_with(struct str text, struct str prefix)
     return text.size >= prefix.size && memcmp(text.at, prefix.at, prefix.size) == 0;
 }
 
-static struct str skip(struct str text, size_t size)
-{
-    return (struct str){text.at + size, text.size - size};
-}
-
-/* Takes what stands before `separator`, or all, and what is behind it remains. */
-static struct str split(struct str *rest, char separator)
-{
-    const char *end = rest->size ? memchr(rest->at, separator, rest->size) : NULL;
-    struct str part = {rest->at, end ? (size_t)(end - rest->at) : rest->size};
-
-    *rest = end ? skip(*rest, part.size + 1) : (struct str){rest->at + rest->size, 0};
-    return part;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -148,15 +133,15 @@ static bool host_is_valid(struct str host)
  * "@". What was asked for by another name is served all the same, as with Host. */
 static bool take_authority(struct str *rest)
 {
-    struct str scheme = split(rest, ':'), authority;
+    struct str scheme = str_split(rest, ':'), authority;
 
     if (!str_eq_nocase(scheme, STR("http")) && !str_eq_nocase(scheme, STR("https"))) return false;
     if (!starts_with(*rest, STR("//"))) return false;
-    *rest = skip(*rest, 2);
+    *rest = str_skip(*rest, 2);
     authority = *rest;
     for (size_t i = 0; i < authority.size; i++)
         if (authority.at[i] == '/' || authority.at[i] == '?') authority.size = i;
-    *rest = skip(*rest, authority.size);
+    *rest = str_skip(*rest, authority.size);
     return host_is_valid(authority);
 }
 
@@ -174,7 +159,7 @@ static int parse_target(struct str target, struct http_request *request)
         if (!take_authority(&rest)) return -400;
     }
     request->target = target;
-    request->path = split(&rest, '?');
+    request->path = str_split(&rest, '?');
     if (!request->path.size) request->path = STR("/"); /* RFC 9110 §4.2.3 */
     request->query = rest;
     return 0;
@@ -188,8 +173,8 @@ static int parse_request_line(struct str line, struct http_request *request)
     int err;
 
     if (method_size == 0 || method_size == line.size || line.at[method_size] != ' ') return -400;
-    rest = skip(line, method_size + 1);
-    target = split(&rest, ' ');
+    rest = str_skip(line, method_size + 1);
+    target = str_split(&rest, ' ');
     err = parse_version(rest, &request->minor_version);
     if (err) return err;
     err = parse_method((struct str){line.at, method_size}, &request->method);
@@ -206,7 +191,7 @@ static int parse_header(struct str line, struct http_headers *headers)
     if (name_size == 0 || name_size == line.size || line.at[name_size] != ':') return -400;
     if (headers->count == HTTP_HEADERS_MAX) return -431;
     headers->items[headers->count++] =
-        (struct http_header){{line.at, name_size}, str_trim(skip(line, name_size + 1))};
+        (struct http_header){{line.at, name_size}, str_trim(str_skip(line, name_size + 1))};
     return 0;
 }
 
@@ -318,8 +303,8 @@ int http_parse_head(const uint8_t *bytes, size_t size, struct http_request *out)
 static int parse_status_line(struct str line, struct http_response *response)
 {
     struct str rest = line;
-    struct str version = split(&rest, ' ');
-    struct str status = split(&rest, ' ');
+    struct str version = str_split(&rest, ' ');
+    struct str status = str_split(&rest, ' ');
 
     if (parse_version(version, &response->minor_version)) return ERR_SYNTAX;
     if (status.size != 3) return ERR_SYNTAX;
@@ -378,7 +363,7 @@ static bool next_element(struct elements *elements, struct str *element)
 {
     for (;;) {
         while (elements->rest.size) {
-            *element = str_trim(split(&elements->rest, ','));
+            *element = str_trim(str_split(&elements->rest, ','));
             if (element->size) return true;
         }
         if (elements->next == elements->headers->count) return false;
@@ -423,7 +408,7 @@ bool http_accepts_encoding(const struct http_headers *headers, const char *codin
 
     while (next_element(&elements, &element)) {
         struct str rest = element;
-        struct str name = str_trim(split(&rest, ';'));
+        struct str name = str_trim(str_split(&rest, ';'));
         bool is_positive = rest.size == 0 || weight_is_positive(str_trim(rest));
 
         if (str_eq_nocase(name, str_of(coding))) return is_positive;

@@ -4,21 +4,6 @@
 
 #include "base/utf8.h"
 
-static struct str skip(struct str text, size_t size)
-{
-    return (struct str){text.at + size, text.size - size};
-}
-
-/* Takes what stands before `separator`, or all, and what is behind it remains. */
-static struct str split(struct str *rest, char separator)
-{
-    const char *end = rest->size ? memchr(rest->at, separator, rest->size) : NULL;
-    struct str part = {rest->at, end ? (size_t)(end - rest->at) : rest->size};
-
-    *rest = end ? skip(*rest, part.size + 1) : (struct str){rest->at + rest->size, 0};
-    return part;
-}
-
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
@@ -34,14 +19,14 @@ static int next_decoded(struct str *rest, char space)
     int high, low;
 
     if (c != '%') {
-        *rest = skip(*rest, 1);
+        *rest = str_skip(*rest, 1);
         return c == space ? ' ' : c;
     }
     if (rest->size < 3) return -1;
     high = hex_value(rest->at[1]);
     low = hex_value(rest->at[2]);
     if (high < 0 || low < 0) return -1;
-    *rest = skip(*rest, 3);
+    *rest = str_skip(*rest, 3);
     return high << 4 | low;
 }
 
@@ -78,9 +63,9 @@ enum query_result query_get(struct str query, const char *name, struct buf *valu
     bool found = false;
 
     while (rest.size) {
-        struct str pair = split(&rest, '&');
+        struct str pair = str_split(&rest, '&');
 
-        if (!equals(split(&pair, '='), str_of(name))) continue;
+        if (!equals(str_split(&pair, '='), str_of(name))) continue;
         if (found) return QUERY_DUPLICATE;
         found = true;
         encoded = pair;
