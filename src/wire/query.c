@@ -1,7 +1,5 @@
 #include "wire/query.h"
 
-#include <string.h>
-
 #include "base/utf8.h"
 
 static int hex_value(char c)
