@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "serve/server.h"
 #include "serve/site.h"
+#include "signals.h"
 
 static const char usage[] = "usage: heatcast echo [OPTION…]\n\n"
                             "Sends every WebSocket message back as it came: for conformance "
@@ -19,26 +20,15 @@ struct app {
     struct config config;
     struct loop loop;
     struct server *server;
-    uv_signal_t interrupt, terminate, hangup;
+    struct signals signals;
 };
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_stop(void *context)
 {
-    struct app *app = handle->data;
+    struct app *app = context;
 
-    log_info("stopping", F_INT("signal", number));
-    uv_close((uv_handle_t *)&app->interrupt, NULL);
-    uv_close((uv_handle_t *)&app->terminate, NULL);
-    uv_close((uv_handle_t *)&app->hangup, NULL);
     server_stop(app->server);
     loop_close(&app->loop);
-}
-
-static void watch_signal(struct app *app, uv_signal_t *handle, int number)
-{
-    uv_signal_init(&app->loop.uv, handle);
-    handle->data = app;
-    uv_signal_start(handle, on_signal, number);
 }
 
 /* There are no topics, so nobody can be interested in one. */
@@ -58,10 +48,7 @@ static int run(struct app *app)
 {
     int err;
 
-    signal(SIGPIPE, SIG_IGN);
-    watch_signal(app, &app->interrupt, SIGINT);
-    watch_signal(app, &app->terminate, SIGTERM);
-    watch_signal(app, &app->hangup, SIGHUP); /* its terminal has gone */
+    signals_watch(&app->signals, &app->loop, on_stop, app);
     err = server_start(app->server);
     if (err) {
         log_error("cannot start threads", F_ERROR(err));

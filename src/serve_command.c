@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "feed/sim.h"
 #include "rest.h"
+#include "signals.h"
 
 struct app {
     struct config config;
@@ -22,7 +23,7 @@ struct app {
     struct engine *engine;
     struct rest *rest;
     struct server *server;
-    uv_signal_t interrupt, terminate, hangup;
+    struct signals signals;
     char message[1024];
 };
 
@@ -55,27 +56,16 @@ out:
     return err;
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_stop(void *context)
 {
-    struct app *app = handle->data;
+    struct app *app = context;
 
-    log_info("stopping", F_INT("signal", number));
-    uv_close((uv_handle_t *)&app->interrupt, NULL);
-    uv_close((uv_handle_t *)&app->terminate, NULL);
-    uv_close((uv_handle_t *)&app->hangup, NULL);
     if (app->sim) sim_stop(app->sim);
     engine_stop(app->engine);
     rest_stop(app->rest);
     server_stop(app->server);
     store_stop(app->store);
     loop_close(&app->loop);
-}
-
-static void watch_signal(struct app *app, uv_signal_t *handle, int number)
-{
-    uv_signal_init(&app->loop.uv, handle);
-    handle->data = app;
-    uv_signal_start(handle, on_signal, number);
 }
 
 static void on_request(void *context, struct site_request *request)
@@ -114,10 +104,7 @@ static int run(struct app *app)
 {
     int err;
 
-    signal(SIGPIPE, SIG_IGN);
-    watch_signal(app, &app->interrupt, SIGINT);
-    watch_signal(app, &app->terminate, SIGTERM);
-    watch_signal(app, &app->hangup, SIGHUP); /* its terminal has gone */
+    signals_watch(&app->signals, &app->loop, on_stop, app);
     engine_start(app->engine, app->server);
     rest_start(app->rest, app->server);
     if (app->sim)
