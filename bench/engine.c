@@ -197,7 +197,7 @@ static void present(enum task task, const struct snapshot *snapshot, struct buf 
 {
     if (task < APPLY_SNAPSHOT_JSON) return;
     buf_clear(json);
-    snapshot_write_data(json, snapshot);
+    snapshot_write_row(json, snapshot);
 }
 
 static struct outcome run_heatmap(const struct series_row *rows, size_t row_count, int64_t bin_e12,

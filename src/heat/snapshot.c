@@ -125,15 +125,6 @@ void snapshot_write_facts(struct buf *out, const struct snapshot *snapshot)
     buf_add_decimal(out, snapshot->bin_e12, 12);
 }
 
-void snapshot_write_data(struct buf *out, const struct snapshot *snapshot)
-{
-    BUF_ADD_LITERAL(out, "{\"levels\":");
-    snapshot_write_levels(out, snapshot);
-    buf_add_char(out, ',');
-    snapshot_write_facts(out, snapshot);
-    buf_add_char(out, '}');
-}
-
 void snapshot_write_row(struct buf *out, const struct snapshot *snapshot)
 {
     BUF_ADD_LITERAL(out, "{\"timestamp\":\"");

@@ -31,14 +31,12 @@ void snapshot_reserve(struct snapshot *snapshot, size_t level_count);
 
 /* [{"price":…,"long_density":…,"short_density":…},…]: PROTOCOL section 1, canonical. */
 void snapshot_write_levels(struct buf *out, const struct snapshot *snapshot);
-/* The stream's `data` object. */
-void snapshot_write_data(struct buf *out, const struct snapshot *snapshot);
 /* One element of the REST timeseries' `data`. */
 void snapshot_write_row(struct buf *out, const struct snapshot *snapshot);
 /* A level's price, bucket * bin, as a plain exact decimal. */
 void snapshot_write_price(struct buf *out, int64_t bucket, int64_t bin_e12);
 
-/* The parts of `data`, for who writes some levels only. */
+/* The parts of the stream's `data` object, for who writes some levels only (edition.h). */
 
 /* A bucket size without its trailing zeros: 100 is 100 of 10^0, 2.5 is 25 of 10^-1. */
 struct snapshot_bin {

@@ -31,17 +31,14 @@ static struct snapshot example(struct level *levels, size_t level_count)
     };
 }
 
-TEST(data_is_written_as_the_protocol_shows_it)
+TEST(facts_are_written_as_the_protocol_shows_them)
 {
-    struct level levels[] = {{980, 150000000, 20000000}};
-    struct snapshot snapshot = example(levels, 1);
+    struct snapshot snapshot = example(NULL, 0);
     struct buf out = {0};
 
-    snapshot_write_data(&out, &snapshot);
-    assert_text(&out,
-                "{\"levels\":[{\"price\":98000,\"long_density\":1500000,\"short_density\":200000}],"
-                "\"current_price\":98450,\"positions_created\":5,\"positions_consumed\":2,"
-                "\"price_bin_size\":100}");
+    snapshot_write_facts(&out, &snapshot);
+    assert_text(&out, "\"current_price\":98450,\"positions_created\":5,\"positions_consumed\":2,"
+                      "\"price_bin_size\":100");
 }
 
 TEST(a_row_is_written_as_the_protocol_shows_it)
@@ -65,9 +62,6 @@ TEST(no_levels_are_an_empty_list)
 
     snapshot_write_levels(&out, &snapshot);
     assert_text(&out, "[]");
-    snapshot_write_data(&out, &snapshot);
-    assert_text(&out, "{\"levels\":[],\"current_price\":0,\"positions_created\":0,"
-                      "\"positions_consumed\":0,\"price_bin_size\":0}");
 }
 
 static void assert_price(int64_t bucket, int64_t bin_e12, const char *expected)
@@ -129,16 +123,14 @@ TEST(what_is_written_is_json_with_the_same_numbers)
     struct snapshot snapshot = example(levels, LEVELS);
     struct buf out = {0};
     uint64_t seed = 7;
-    json_t *root, *list;
+    json_t *list;
 
     for (int i = 0; i < LEVELS; i++) {
         levels[i] = (struct level){700 + i, (int64_t)(test_random(&seed) % 100000000000),
                                    (int64_t)(test_random(&seed) % 1000)};
     }
-    snapshot_write_data(&out, &snapshot);
-    root = json_loadb(out.data, out.size, JSON_REJECT_DUPLICATES, NULL);
-    assert_non_null(root);
-    list = json_object_get(root, "levels");
+    snapshot_write_levels(&out, &snapshot);
+    list = json_loadb(out.data, out.size, JSON_REJECT_DUPLICATES, NULL);
     assert_int_equal(json_array_size(list), LEVELS);
     for (size_t i = 0; i < LEVELS; i++) {
         json_t *level = json_array_get(list, i);
@@ -150,7 +142,7 @@ TEST(what_is_written_is_json_with_the_same_numbers)
         assert_true(json_number_value(json_object_get(level, "short_density")) ==
                     (double)levels[i].short_cents / 100);
     }
-    json_decref(root);
+    json_decref(list);
     buf_deinit(&out);
 }
 
