@@ -14,7 +14,7 @@
  * so that it cannot ask for more. */
 #define LIMIT_REPLIES_QUEUED 64
 
-/* Seconds for a connection to finish its request head, and to stay idle between requests. */
+/* How long a connection may take for its request head, and stay idle between requests. */
 #define LIMIT_REQUEST_HEAD_MS 5000
 #define LIMIT_KEEP_ALIVE_MS   60000
 /* Our ping's rhythm, and the silence after which a peer is dead: three pings unanswered. */

@@ -124,8 +124,7 @@ enum counter {
 #define HISTOGRAMS_TABLE(X)                                                                        \
     X(publish_to_last_write, SUMMED,                                                               \
       "from the making of a publication to its last byte given to the last socket of a shard "     \
-      "that "                                                                                      \
-      "takes it at once")                                                                          \
+      "that takes it at once")                                                                     \
     X(loop_busy, BY_SHARD,                                                                         \
       "one turn of a shard's event loop, without its sleep: what an event may have had to wait")   \
     X(encode, SUMMED, "making what encodings one turn of a shard lacked, deflating not counted")   \

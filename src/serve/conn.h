@@ -133,8 +133,10 @@ void conn_unref(struct conn *conn);
 
 /* Keeps deadlines; called for every connection that may be past one. */
 void conn_check_deadlines(struct conn *conn, int64_t now_ms);
-/* When an open connection unheard since `last_received_ms` is pinged for the first time: pings of
- * many clients that came at once do not go out at once. */
+/* After how long a silence the next ping is due, counted from the last life: each connection has a
+ * rhythm a little of its own, so that pings of many clients that came at once do not go out at
+ * once.
+ */
 int64_t conn_ping_ms(const struct conn *conn);
 
 #endif

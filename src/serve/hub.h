@@ -88,8 +88,8 @@ void hub_unsubscribe(struct hub *hub, struct subscription *sub);
  * Returns how many were marked. */
 uint32_t hub_deliver(struct hub *hub, struct publication *pub, int64_t now_ms);
 
-/* Drops the topic's newest publication, if its version is this one: it has become stale while
- * nobody listened. */
+/* Drops the topic's newest publication, if it is not newer than this version and nobody listens: it
+ * has become stale meanwhile. */
 void hub_forget(struct hub *hub, uint32_t topic_id, struct version version);
 
 /* Marks everybody who has become due. Returns when the next one will be, -1 for nobody. */

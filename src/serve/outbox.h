@@ -1,10 +1,10 @@
 /* outbox.h - what one client has still to be sent: a few replies, then the newest of each topic.
  *
  * Replies (answers, errors, warnings, pings, pongs, closes) are kept in order and never dropped;
- * there may be LIMIT_REPLIES_QUEUED of them. Of each topic only the
- * newest version is kept: one mark per subscription, never a queue of bytes, so that a slow client
- * costs no memory and gets the newest as soon as it reads: whole, or as a difference to what it
- * really has. Belongs to its shard's thread. */
+ * there may be LIMIT_REPLIES_QUEUED of them. Of each topic only the newest version is kept: one
+ * mark per subscription, never a queue of bytes, so that a slow client costs no memory and gets the
+ * newest as soon as it reads: whole, or as a difference to what it really has. Belongs to its
+ * shard's thread. */
 #ifndef HEATCAST_SERVE_OUTBOX_H
 #define HEATCAST_SERVE_OUTBOX_H
 

@@ -17,6 +17,8 @@
 /* Connections where the file limit is not known, and where there is none. */
 #define CONNECTIONS_FALLBACK 10000
 #define CONNECTIONS_MAX      10000000
+/* A listener, libuv's epoll set and eventfd, and our own of both (poller.h, loop.h). */
+#define FILES_PER_SHARD 5
 
 /* What the main thread knows of a topic. */
 struct interest {
@@ -100,7 +102,7 @@ static int64_t raise_file_limit(int64_t wanted, size_t threads)
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur > CONNECTIONS_MAX) limit.rlim_cur = CONNECTIONS_MAX;
     allowed = (int64_t)limit.rlim_cur - LIMIT_FILES_RESERVED - LIMIT_REFUSED_LINGERING -
-              5 * (int64_t)threads;
+              FILES_PER_SHARD * (int64_t)threads;
     allowed = MAX(allowed, 1);
     if (!wanted || wanted <= allowed) return wanted ? wanted : allowed;
     log_warning("the limit on open files allows fewer connections than set",

@@ -1,8 +1,9 @@
 /* shard.h - one I/O thread's whole world: listener, connections, hub, timers, flush list.
  *
- * Shards share nothing but what is immutable (struct shard_env, publications) and one counter of
- * connections. Everything of a shard is touched by its own thread only; others post tasks to its
- * loop. */
+ * Shards share what is immutable (settings, publications but for their encodings) and, lock-free,
+ * what is counted over all of them: connections, also by address (crowd.h, restless.h), and bytes
+ * not read yet (unread.h). Everything else of a shard is touched by its own thread only; others
+ * post tasks to its loop. */
 #ifndef HEATCAST_SERVE_SHARD_H
 #define HEATCAST_SERVE_SHARD_H
 
@@ -15,7 +16,8 @@
 #include "serve/server.h"
 #include "serve/unread.h"
 
-/* What all shards know; set before they start, read-only but for the atomic. */
+/* What all shards know; set before they start, read-only but for what is atomic: the two counts,
+ * crowd, restless and unread. */
 struct shard_env {
     struct loop *main_loop;
     struct server_ops ops;
