@@ -43,6 +43,10 @@
 /* Differences that a client is sent before it gets the whole again: every 60th is one. */
 #define LIMIT_DELTAS_IN_A_ROW 59
 
+/* Levels of one symbol that vanished and are kept for differences: 32 bytes each. Beyond, fewer
+ * versions are remembered. */
+#define LIMIT_VANISHED_LEVELS 65536
+
 /* Between two SLOW_CONSUMER warnings to one client. */
 #define LIMIT_SLOW_WARNING_MS 10000
 

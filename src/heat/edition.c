@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
+
 /* --- making --- */
 
 static bool level_has_vanished(const struct level *level)
@@ -65,7 +67,7 @@ static uint64_t oldest_affordable(const struct edition *edition)
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
 
-        if (count_vanished(edition, middle) > EDITION_VANISHED_MAX)
+        if (count_vanished(edition, middle) > LIMIT_VANISHED_LEVELS)
             low = middle + 1;
         else
             high = middle;
@@ -115,7 +117,7 @@ struct edition *edition_new(const char *symbol, const char *epoch, uint64_t seq,
     edition->levels = mem_alloc((snapshot->level_count + (before ? before->level_count : 0)) *
                                 sizeof(*edition->levels));
     merge_levels(edition, snapshot, before);
-    if (edition->level_count - edition->live_count > EDITION_VANISHED_MAX)
+    if (edition->level_count - edition->live_count > LIMIT_VANISHED_LEVELS)
         forget_until(edition, oldest_affordable(edition));
     edition->levels = mem_realloc(edition->levels, edition->level_count * sizeof(*edition->levels));
     return edition;

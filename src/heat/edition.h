@@ -30,14 +30,11 @@ struct edition {
 /* Version `seq` of `epoch` (seqs of an epoch begin at 1 and rise), which says what `snapshot` says.
  * `before` is the edition it follows, NULL for none; it is not remembered when its epoch or bucket
  * size is another. `versions_max` versions before this one are remembered, fewer when more than
- * EDITION_VANISHED_MAX levels vanished meanwhile. Buckets are not negative. */
+ * LIMIT_VANISHED_LEVELS levels vanished meanwhile. Buckets are not negative. */
 struct edition *edition_new(const char *symbol, const char *epoch, uint64_t seq,
                             const struct snapshot *snapshot, const struct edition *before,
                             uint64_t versions_max) MUST_CHECK;
 void edition_free(struct edition *edition); /* NULL is fine */
-
-/* Vanished levels kept of one symbol: 32 bytes each. */
-#define EDITION_VANISHED_MAX 65536
 
 enum edition_format {
     EDITION_LEVELS,  /* [{"price":…,"long_density":…,"short_density":…},…] */

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "base/limits.h"
 #include "test.h"
 
 static const int64_t one_e12 = INT64_C(1000000000000);
@@ -249,13 +250,13 @@ TEST(versions_that_too_many_levels_vanished_since_are_forgotten)
     static const struct {
         size_t counts[5], count, oldest_seq, level_count;
     } cases[] = {
-        {{EDITION_VANISHED_MAX, 1}, 2, 1, EDITION_VANISHED_MAX + 1},
-        {{EDITION_VANISHED_MAX + 1, 1}, 2, 2, 1},
-        {{EDITION_VANISHED_MAX, 1, 1}, 3, 2, 2},
-        {{1, EDITION_VANISHED_MAX, 1}, 3, 2, EDITION_VANISHED_MAX + 1},
+        {{LIMIT_VANISHED_LEVELS, 1}, 2, 1, LIMIT_VANISHED_LEVELS + 1},
+        {{LIMIT_VANISHED_LEVELS + 1, 1}, 2, 2, 1},
+        {{LIMIT_VANISHED_LEVELS, 1, 1}, 3, 2, 2},
+        {{1, LIMIT_VANISHED_LEVELS, 1}, 3, 2, LIMIT_VANISHED_LEVELS + 1},
         {{3, 40000, 20000, 30000, 1}, 5, 3, 50001},
-        {{3, 40000, 20000, 5533, 7}, 5, 1, EDITION_VANISHED_MAX + 7},
-        {{3, 40000, 20000, 5534, 7}, 5, 2, EDITION_VANISHED_MAX - 2 + 7},
+        {{3, 40000, 20000, 5533, 7}, 5, 1, LIMIT_VANISHED_LEVELS + 7},
+        {{3, 40000, 20000, 5534, 7}, 5, 2, LIMIT_VANISHED_LEVELS - 2 + 7},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
