@@ -1,6 +1,7 @@
 """POST /publish/SYMBOL: somebody's own model on the same hub."""
 
 import http.client
+import itertools
 import json
 import re
 import shutil
@@ -95,6 +96,39 @@ def test_subscribers_get_what_was_published_in_the_canonical_form(publishing):
             client.subscribe("MINE")
             assert client.take_text() == wanted
     assert server.request("/heatmap/latest", symbol="MINE").body.decode() == wanted
+
+
+def test_what_was_skipped_soon_after_a_warning_is_told_when_the_next_is_due(publishing):
+    server = publishing()
+    prices = itertools.count(1)
+    fill = [(100 * n, 1234567.89, 0) for n in range(LEVELS_MAX)]
+    warnings = []
+
+    def fall_behind():
+        dropped = server.stats()["snapshots_dropped"]
+        while server.stats()["snapshots_dropped"] == dropped:
+            publish(server, "MINE", model(next(prices), fill))
+
+    def catch_up():
+        price = next(prices)
+        publish(server, "MINE", model(price))
+        while True:
+            event = slow.take_line_end(b"\n\n").decode()
+            if event.startswith("event: warning"):
+                warnings.append(event)
+            elif f'"current_price":{price},' in event:
+                return
+
+    # A stream of events: no ping or answer goes out that the warning could ride along with.
+    with Rude(server.address, receive_buffer=65536) as slow:
+        slow.send("GET /sse/heatmap?symbols=MINE HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        slow.take_line_end(b"\r\n\r\n")
+        for _ in range(2):
+            fall_behind()
+            catch_up()
+        await_that(lambda: catch_up() or len(warnings) > 1, "the second warning")
+        told = [int(re.search(r'"dropped_messages":(\d+)', text)[1]) for text in warnings]
+        assert sum(told) == server.stats()["snapshots_dropped"]
 
 
 def test_data_that_was_received_can_be_sent_on(publishing):
