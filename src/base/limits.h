@@ -40,6 +40,12 @@
 #define LIMIT_MESSAGES_PER_SECOND 20
 #define LIMIT_MESSAGES_BURST      40
 
+/* How far ahead of a shard a returning client may be and still be waited for: versions that another
+ * shard was quicker to send it. */
+#define LIMIT_VERSIONS_AHEAD 16
+/* Bytes that one version's differences may take, in all their encodings: beyond, clients that come
+ * back from ever other versions are sent the whole, which is there. */
+#define LIMIT_DIFFERENCE_BYTES (8 << 20)
 /* Differences that a client is sent before it gets the whole again: every 60th is one. */
 #define LIMIT_DELTAS_IN_A_ROW 59
 

@@ -76,7 +76,7 @@ bool client_subscribe(struct conn *c, struct topic *topic, const struct wish *wi
     if (!sub->topic) stats_add(&shard->stats, STAT_subscriptions, 1);
     resume = hub_subscribe(&shard->hub, sub, topic, wish, has, shard_now_ms(shard));
     /* It asked before, was not answered yet, and has got it elsewhere. */
-    if (resume == RESUME_UP_TO_DATE) outbox_unmark(sub);
+    if (resume == RESUME_UP_TO_DATE || resume == RESUME_LATER) outbox_unmark(sub);
     count_resume(shard, resume);
     return true;
 }

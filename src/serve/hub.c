@@ -95,12 +95,21 @@ static void note_marked(struct subscription *sub, int64_t now_ms)
     sub->marked_ms = now_ms;
 }
 
+/* Shards hear of a version one after the other: who comes from a quicker one may have what is still
+ * on its way here. */
+static bool is_ahead(struct version has, struct version latest)
+{
+    return has.epoch == latest.epoch && has.seq > latest.seq &&
+           has.seq - latest.seq <= LIMIT_VERSIONS_AHEAD;
+}
+
 /* What a client says it has is believed as far as it can be true. */
 static enum resume judge(struct subscription *sub)
 {
     const struct publication *latest = sub->topic->latest;
 
     if (!sub->is_resuming) return RESUME_NONE;
+    if (is_ahead(sub->sent, latest->version)) return RESUME_LATER;
     sub->is_resuming = false;
     if (!publication_reaches(latest, sub->sent)) {
         sub->sent = (struct version){0};
@@ -117,7 +126,7 @@ static enum resume mark(struct hub *hub, struct subscription *sub, int64_t now_m
     enum resume resume = judge(sub);
 
     note_marked(sub, now_ms);
-    if (resume != RESUME_UP_TO_DATE) hub->on_mark(sub, is_newer);
+    if (resume != RESUME_UP_TO_DATE && resume != RESUME_LATER) hub->on_mark(sub, is_newer);
     return resume;
 }
 

@@ -77,7 +77,8 @@ enum resume { RESUME_NONE, RESUME_UP_TO_DATE, RESUME_POSSIBLE, RESUME_IMPOSSIBLE
 /* Joins `sub`, free or already of this topic (then the wish is replaced), and marks it for the
  * topic's newest publication, if there is one: whoever asks gets the state at once. `has` is the
  * version that the client has already, with epoch 0 for none: then only what is newer is sent.
- * RESUME_LATER: there is no publication yet to judge that by. */
+ * RESUME_LATER: there is no publication yet to judge that by. After it, and RESUME_UP_TO_DATE, an
+ * earlier mark of it means nothing any more. */
 enum resume hub_subscribe(struct hub *hub, struct subscription *sub, struct topic *topic,
                           const struct wish *wish, struct version has, int64_t now_ms);
 /* Leaves; harmless for a free one. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "wire/deflate.h"
 #include "wire/frame.h"
 
@@ -140,6 +141,7 @@ static const struct encoding *add(struct publication *pub, const struct encoding
                               .key = *key,
                               .blob = blob,
                               .next = atomic_load_explicit(bucket, memory_order_relaxed)};
+    if (key->since_seq) pub->difference_bytes += blob->size;
     atomic_store_explicit(bucket, made, memory_order_release);
     return made;
 }
@@ -255,6 +257,12 @@ static const struct encoding *make(struct publication *pub, const struct encodin
     return add(pub, asked, &key, blob_ref(encode(pub, &key, NULL, cost)->blob));
 }
 
+static bool may_differ(const struct publication *pub, uint64_t since_seq)
+{
+    return pub->difference_bytes < LIMIT_DIFFERENCE_BYTES &&
+           pub->ops->difference_pays(pub->content, since_seq);
+}
+
 /* Under the mutex: what is not there is made. */
 static const struct encoding *encode(struct publication *pub, const struct encoding_key *asked,
                                      struct deflater *deflater, struct encoding_cost *cost)
@@ -262,7 +270,7 @@ static const struct encoding *encode(struct publication *pub, const struct encod
     const struct encoding *found = find(pub, asked);
 
     if (found) return found;
-    if (asked->since_seq && !pub->ops->difference_pays(pub->content, asked->since_seq))
+    if (asked->since_seq && !may_differ(pub, asked->since_seq))
         return alias(pub, asked, deflater, cost);
     return make(pub, asked, deflater, cost);
 }

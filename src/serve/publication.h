@@ -68,8 +68,9 @@ struct publication {
     uint64_t oldest_seq; /* the oldest version of its epoch that a difference can start from */
     int64_t made_us;     /* clock_monotonic_us() when it was */
     const struct content_ops *ops;
-    void *content;    /* owned */
-    uv_mutex_t mutex; /* held while an encoding is made: who wants one too waits for it */
+    void *content;           /* owned */
+    uv_mutex_t mutex;        /* held while an encoding is made: who wants one too waits for it */
+    size_t difference_bytes; /* under the mutex: of the encodings that are differences */
     struct encoding *_Atomic encodings[ENCODING_BUCKETS]; /* owned lists, by since_seq */
 };
 

@@ -219,10 +219,23 @@ def test_an_epoch_that_is_not_this_one_is_never_resumed(past, epoch):
 
 def test_a_seq_to_come_is_not_resumed(past):
     server, model, _ = past
-    for seq in (13, 2**53, 2**63 - 1):
+    for seq in (12 + 17, 2**53, 2**63 - 1):
         with come_back(server, seq, model.epoch, mode="delta") as client:
             message = parse(client.take_text())
             assert (message["resumed"], message["seq"]) == (False, 12)
+
+
+def test_a_seq_a_little_ahead_is_waited_for(past):
+    """One thread of the server may hear of a version a little later than another."""
+    server, model, _ = past
+    with come_back(server, 13, model.epoch, mode="delta", id=1) as client:
+        client.take_message("subscribed")
+        for price in (1001, 1002):
+            client.pong()  # with nothing before it
+            model.price = price
+            model.publish()
+        message = parse(client.take_text())
+        assert (message["type"], message["prev"], message["seq"]) == ("delta", 13, 14)
 
 
 def test_that_it_was_not_resumed_is_said_once(past):

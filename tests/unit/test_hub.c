@@ -532,11 +532,11 @@ TEST(who_comes_back_is_told_what_it_missed)
 TEST(who_cannot_be_told_what_it_missed_gets_the_whole_and_is_told_so_once)
 {
     static const struct version foreign[] = {
-        {7, OLDEST - 1},  /* too long ago */
-        {7, 31},          /* to come */
-        {8, 1},           /* of a later run */
-        {6, 30},          /* of an earlier one */
-        {UINT64_MAX, 30}, /* of nobody's */
+        {7, OLDEST - 1},                    /* too long ago */
+        {7, 30 + LIMIT_VERSIONS_AHEAD + 1}, /* to come */
+        {8, 1},                             /* of a later run */
+        {6, 30},                            /* of an earlier one */
+        {UINT64_MAX, 30},                   /* of nobody's */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
@@ -550,6 +550,25 @@ TEST(who_cannot_be_told_what_it_missed_gets_the_whole_and_is_told_so_once)
         take(i % 2 ? "+30" : "whole", true);
         end_client(&sub);
     }
+}
+
+TEST(who_comes_from_a_quicker_shard_waits_for_what_it_has)
+{
+    struct subscription sub;
+
+    begin_client(&sub);
+    hub_deliver(&hub, publication(0, 7, 30), 0);
+    assert_int_equal(come_back(&sub, (struct version){7, 32}, true), RESUME_LATER);
+    hub_deliver(&hub, publication(0, 7, 31), 0);
+    hub_deliver(&hub, publication(0, 7, 32), 0); /* it has that */
+    hub_deliver(&hub, publication(0, 7, 33), 0);
+    take("+32", true);
+    hub_unsubscribe(&hub, &sub);
+
+    assert_int_equal(come_back(&sub, (struct version){7, 34}, true), RESUME_LATER);
+    hub_deliver(&hub, publication(0, 8, 1), 0); /* it has been too long on its way */
+    take("not resumed", true);
+    end_client(&sub);
 }
 
 TEST(who_comes_back_before_there_is_anything_is_judged_by_the_first_version)
@@ -631,6 +650,37 @@ TEST(a_difference_that_turns_out_longer_than_the_whole_is_the_whole_however_it_i
         assert_ptr_equal(encoding->blob, encode(pub, 0, (enum packing)packing)->blob);
         publication_unref(pub);
     }
+}
+
+/* Half a megabyte in whole, a byte less in each difference. */
+static void write_much(const void *content, const struct encoding_key *key, struct buf *out)
+{
+    size_t size = (512 << 10) - (key->since_seq != 0);
+
+    (void)content;
+    buf_reserve(out, size);
+    while (out->size < size)
+        buf_add_char(out, 'x');
+}
+
+TEST(differences_to_one_version_have_a_bound_in_bytes)
+{
+    static const struct content_ops ops = {difference_pays, write_much, free_content};
+    struct publication *pub =
+        publication_new(0, (struct version){1, 1000}, OLDEST, &ops, mem_alloc(1));
+    size_t bytes = 0;
+
+    for (uint64_t seq = 100; seq < 200; seq++) {
+        const struct encoding *encoding = encode(pub, seq, PACK_FRAME);
+
+        if (encoding->key.since_seq)
+            bytes += encoding->blob->size + encode(pub, seq, PACK_TEXT)->blob->size;
+        else
+            assert_ptr_equal(encoding->blob, encode(pub, 0, PACK_FRAME)->blob);
+    }
+    assert_in_range(bytes, LIMIT_DIFFERENCE_BYTES, LIMIT_DIFFERENCE_BYTES + (1 << 20));
+    assert_int_equal(encode(pub, 100, PACK_FRAME)->key.since_seq, 100); /* what is there, stays */
+    publication_unref(pub);
 }
 
 TEST(an_epoch_is_read_as_it_is_written_and_nothing_else_is_one)
