@@ -630,9 +630,10 @@ def start_and_signal(heatcast, folder, words, number):
             time.sleep(0.05)
             if process.poll() is None:
                 return process, "", first
-        out, err = process.communicate(timeout=60)
-        if process.returncode != 0:
-            return process, out, first + err
+        # Not communicate(): it passes over what readline() has read beyond the first line.
+        err, out = first + process.stderr.read(), process.stdout.read()
+        if process.wait(60) != 0:
+            return process, out, err
     pytest.fail("ten runs were over before a signal reached them")
 
 
