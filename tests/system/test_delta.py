@@ -197,11 +197,12 @@ def test_who_is_up_to_date_gets_nothing_until_a_change(past, mode):
     assert server.stats()["resumes_current"] == 1
 
 
-def test_who_asks_and_then_says_that_it_is_up_to_date_gets_nothing_either(past):
+@pytest.mark.parametrize("seq", [12, 13])
+def test_who_asks_and_then_says_that_it_has_the_newest_gets_nothing_either(past, seq):
     server, model, _ = past
     ask = {"action": "subscribe", "symbols": ["MINE"], "mode": "delta"}
     with RudeSocket(server.address) as client:  # both are heard before the first is answered
-        client.send(text(ask) + text({**ask, "since": {"MINE": 12}, "epoch": model.epoch, "id": 2}))
+        client.send(text(ask) + text({**ask, "since": {"MINE": seq}, "epoch": model.epoch, "id": 2}))
         client.take_message("subscribed")
         client.say({"action": "ping"})
         assert client.take_message()["type"] == "pong"
