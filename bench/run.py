@@ -75,16 +75,16 @@ def scenarios(quick):
             Scenario("19000", ["bare", "heatcast"], 19000, 1, 1, warmups=1),
         ]
     return [
-        Scenario("1000", with_uvloop, 1000, 7, 20, slow={"rounds": 4, "broadcasts": 10}),
-        Scenario("10000", ONE_SHARD, 10000, 5, 10, slow={"rounds": 2, "broadcasts": 3, "warmups": 2}),
+        Scenario("1000", with_uvloop, 1000, 5, 20, slow={"rounds": 2, "broadcasts": 10}),
+        Scenario("10000", ONE_SHARD, 10000, 4, 8, slow={"rounds": 2, "broadcasts": 3, "warmups": 2}),
         Scenario("real", PLAIN + DEFLATED, 1000, 3, 10, payload="real", slow={"broadcasts": 5, "warmups": 5}),
-        Scenario("two-1000", two, 1000, 7, 10, late_ms=30),
-        Scenario("two-10000", two, 10000, 4, 5, late_ms=200),
-        Scenario("stalled", others, 1000, 2, 400, stalled=100),
+        Scenario("two-1000", two, 1000, 5, 10, late_ms=30),
+        Scenario("two-10000", two, 10000, 3, 5, late_ms=200),
+        Scenario("stalled", others, 1000, 1, 400, stalled=100),
         Scenario("stalled", ["original"], 1000, 1, 400, stalled=20, timeout=60, limit=150),
-        Scenario("few-stalled", ["heatcast"], 1000, 9, 40, stalled=50),
-        Scenario("none-stalled", ["heatcast"], 950, 9, 40),
-        Scenario("19000", ["bare", "heatcast"], 19000, 3, 3),
+        Scenario("few-stalled", ["heatcast"], 1000, 5, 30, stalled=50),
+        Scenario("none-stalled", ["heatcast"], 950, 5, 30),
+        Scenario("19000", ["bare", "heatcast"], 19000, 2, 3),
     ]
 
 
