@@ -166,7 +166,7 @@ $B/bench/%: bench/%.c $(LIBRARY) $B/assets.o
 	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
 
 # Of what they use and no more: what the bare loop needs of memory is compared too.
-BENCHED_WIRE := $(patsubst %,$B/src/%.o,base/base base/buf base/clock base/utf8 wire/deflate wire/frame \
+BENCHED_WIRE := $(patsubst %,$B/src/%.o,base/base base/blob base/buf base/clock base/utf8 wire/deflate wire/frame \
 	wire/handshake wire/http)
 $B/bench/load: $(addprefix $B/bench/,load.o load_crowd.o load_server.o)
 $B/bench/bare: $(addprefix $B/bench/,bare.o sender_plain.o)
