@@ -63,7 +63,7 @@ run: build ## serve the dumps under DATA=data as a replay, or a simulated market
 	@exec scripts/run "$(DATA)" "$(LISTEN)"
 
 test: setup-test ## every test: unit, reference vectors, CLI, HTTP, WebSocket, page
-	@$(SUBMAKE) program unit-tests
+	@$(SUBMAKE) program unit-tests $B/bench/load $B/bench/bare
 	@scripts/test
 
 asan: setup-test ## the same tests under AddressSanitizer and UBSan
