@@ -5,11 +5,13 @@
  *
  * Opens the clients, half by half, then for each broadcast: posts the next payload, notes when the
  * last byte of the message is at each client, and the server's CPU time until it rests again. One
- * clock, this process's. While a broadcast is under way it looks for events without sleeping, so
- * that waking it is no cost of the server's. With --late-ms it sleeps instead and reads afterwards,
- * with the kernel's time stamps: for servers that need both cores of a small machine. Prints one
- * JSON object; times in microseconds, sizes in bytes. The payloads' file: for each, its size in
- * decimal, a line feed, its bytes. bench/run.py is the driver. */
+ * clock, this process's. Before each it pauses for --pause-ms: longer than a receiver holds back an
+ * acknowledgement (40 ms), so that no broadcast pays for the last one's. While a broadcast is under
+ * way it looks for events without sleeping, so that waking it is no cost of the server's. With
+ * --late-ms it sleeps instead and reads afterwards, with the kernel's time stamps: for servers that
+ * need both cores of a small machine. Prints one JSON object; times in microseconds, sizes in
+ * bytes. The payloads' file: for each, its size in decimal, a line feed, its bytes. bench/run.py is
+ * the driver. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -29,8 +31,8 @@
 enum { PAYLOADS_MAX = 4096, SETTLE_MS_MAX = 3000, REST_MS_MAX = 200, RETURN_QUIET_MS = 500 };
 
 struct options {
-    int port, pid, clients, stalled, deflate, broadcasts, warmups, message_min, late_ms, timeout_s,
-        limit_s;
+    int port, pid, clients, stalled, deflate, broadcasts, warmups, message_min, late_ms, pause_ms,
+        timeout_s, limit_s;
     const char *path, *subscribe, *publish, *token, *payloads;
 };
 
@@ -81,6 +83,7 @@ static void read_options(int argc, char **argv, struct options *o)
         {"--warmups", &o->warmups, NULL},         /* broadcasts before those that count */
         {"--message-min", &o->message_min, NULL}, /* bytes; smaller messages are not the payload */
         {"--late-ms", &o->late_ms, NULL},         /* read so long after the trigger */
+        {"--pause-ms", &o->pause_ms, NULL},       /* before each broadcast */
         {"--timeout", &o->timeout_s, NULL},       /* of one broadcast */
         {"--limit", &o->limit_s, NULL},           /* no new broadcast after so many seconds */
         {"--path", NULL, &o->path},
@@ -247,6 +250,7 @@ static void broadcast(struct load *load, struct result *r)
     trigger_reopen(load);
     request_write(load, &request);
     crowd_expect(&load->crowd);
+    sleep_ms(load->options.pause_ms);
     start_ns = crowd_now_ns(&load->crowd);
     end_ns = start_ns + load->options.timeout_s * INT64_C(1000000000);
     trigger_send(load, &request);
