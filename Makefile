@@ -181,4 +181,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZERS:=.d) $B/fuzz/replay.d $(BENCHES:=.d)
 
-.PHONY: help build run test asan tsan fuzz conformance bench bench-programs bench-engine load soak lint floors format install clean setup setup-test setup-fuzz program unit-tests
+.PHONY: help build run test asan tsan fuzz conformance bench bench-programs bench-engine load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests
