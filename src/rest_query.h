@@ -30,6 +30,9 @@ struct timeseries_query {
     int64_t warmup_ms;         /* the state is built from so long before from_ms on */
     int64_t bin_e12;
     struct leverage_mix mix;
+    bool is_matrix;
+    size_t column_count;                  /* of those that alone are answered; 0 for all */
+    int64_t columns_ms[LIMIT_COLUMNS_AT]; /* open times of these, in any order */
 };
 
 bool timeseries_read(const struct params *params, struct timeseries_query *query);

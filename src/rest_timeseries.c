@@ -1,10 +1,12 @@
 #include "rest_query.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "heat/matrix.h"
 #include "heat/price_bin.h"
 #include "heat/series.h"
 
@@ -120,6 +122,53 @@ static bool read_warmup(const struct params *params, int64_t *warmup_ms)
     return ok;
 }
 
+static bool read_format(const struct params *params, bool *is_matrix)
+{
+    struct buf value = {0};
+    bool is_given, ok = params_text(params, "format", &value, &is_given);
+
+    *is_matrix = str_eq(buf_str(&value), STR("matrix"));
+    if (ok && is_given && !*is_matrix && !str_eq(buf_str(&value), STR("json")))
+        ok = params_fail(params, 422, "parameter 'format' must be json or matrix");
+    buf_deinit(&value);
+    return ok;
+}
+
+/* One of `columns_at`: a moment within the column that is meant. */
+static bool read_column(const struct params *params, struct str text,
+                        struct timeseries_query *query)
+{
+    int64_t time_ms, open_ms;
+
+    if (query->column_count == LIMIT_COLUMNS_AT)
+        return params_fail(params, 422, "parameter 'columns_at' has more than %d times",
+                           LIMIT_COLUMNS_AT);
+    if (time_parse(text, &time_ms))
+        return params_fail(params, 400,
+                           "parameter 'columns_at' must be ISO 8601 times such as "
+                           "2025-12-29T10:00:00Z, separated by commas");
+    open_ms = series_bucket(time_ms, query->interval_ms);
+    if (open_ms < series_bucket(query->from_ms, query->interval_ms) || open_ms > query->until_ms)
+        return params_fail(params, 422, "parameter 'columns_at': '%.*s' is outside of the span",
+                           (int)text.size, text.at);
+    query->columns_ms[query->column_count++] = open_ms;
+    return true;
+}
+
+static bool read_columns(const struct params *params, struct timeseries_query *query)
+{
+    struct buf value = {0};
+    bool is_given, ok = params_text(params, "columns_at", &value, &is_given);
+    struct str rest = buf_str(&value);
+
+    if (ok && is_given && query->is_matrix)
+        ok = params_fail(params, 422, "parameter 'columns_at' is for format=json");
+    while (ok && rest.size)
+        ok = read_column(params, str_split(&rest, ','), query);
+    buf_deinit(&value);
+    return ok;
+}
+
 bool timeseries_read(const struct params *params, struct timeseries_query *query)
 {
     const struct symbol *symbol;
@@ -128,7 +177,8 @@ bool timeseries_read(const struct params *params, struct timeseries_query *query
     strcpy(query->symbol, symbol->name);
     query->visible_ms = engine_visible_ms(params->engine, symbol);
     return read_span(params, query) && read_bin(params, symbol, &query->bin_e12) &&
-           read_mix(params, &query->mix) && read_warmup(params, &query->warmup_ms);
+           read_mix(params, &query->mix) && read_warmup(params, &query->warmup_ms) &&
+           read_format(params, &query->is_matrix) && read_columns(params, query);
 }
 
 /* --- the answer --- */
@@ -162,7 +212,7 @@ static void write_volume(struct buf *out, double usdt)
 static void write_meta(struct buf *out, const struct timeseries_query *q,
                        const struct totals *totals)
 {
-    buf_printf(out, "],\"meta\":{\"symbol\":\"%s\",\"start_time\":\"", q->symbol);
+    buf_printf(out, "\"meta\":{\"symbol\":\"%s\",\"start_time\":\"", q->symbol);
     buf_add_time(out, q->from_ms);
     buf_add_text(out, "\",\"end_time\":\"");
     buf_add_time(out, q->until_ms);
@@ -178,61 +228,148 @@ static void write_meta(struct buf *out, const struct timeseries_query *q,
     buf_printf(
         out, ",\"total_consumed\":%llu,\"price_bin_size\":", (unsigned long long)totals->consumed);
     snapshot_write_price(out, 1, q->bin_e12);
-    buf_add_text(out, "}}");
+    buf_add_char(out, '}');
 }
 
-/* Runs the model over the rows and writes those from the start on. Returns false when there would
- * be more levels than an answer may have, or the store closes. */
-static bool write_rows(struct buf *out, const struct timeseries_query *q, struct store_conn *conn,
-                       const struct series_row *rows, size_t count, struct totals *totals)
-{
-    struct heatmap *map = heatmap_new(q->bin_e12, &q->mix);
-    int64_t first_ms = series_bucket(q->from_ms, q->interval_ms);
-    struct snapshot snapshot = {0};
-    bool was_warming = false;
+/* An answer in the making: as JSON it is written as its columns come, as a matrix they are kept. */
+struct answer {
+    const struct timeseries_query *query;
+    struct totals totals;
+    struct buf out;
+    struct matrix matrix;
+};
 
-    for (size_t i = 0; i < count && totals->levels <= LIMIT_ANSWER_LEVELS; i++) {
-        bool is_shown = rows[i].candle.open_time_ms >= first_ms;
+static void take_snapshot(struct answer *answer, const struct snapshot *snapshot)
+{
+    if (answer->query->is_matrix)
+        matrix_add(&answer->matrix, snapshot);
+    else {
+        buf_add_text(&answer->out, answer->totals.snapshots ? "," : "{\"data\":[");
+        snapshot_write_row(&answer->out, snapshot);
+    }
+    count_snapshot(&answer->totals, snapshot);
+}
+
+static size_t levels_max(const struct timeseries_query *q)
+{
+    return q->is_matrix ? LIMIT_MATRIX_CELLS : LIMIT_ANSWER_LEVELS;
+}
+
+static bool has_room(const struct answer *answer)
+{
+    return answer->totals.levels <= levels_max(answer->query);
+}
+
+static void fail_size(struct site_response *response, size_t max, const char *what)
+{
+    char message[160];
+
+    snprintf(message, sizeof(message),
+             "more than %zu %s are asked for; take a larger price_bin_size, a wider interval or a "
+             "shorter span",
+             max, what);
+    site_fail(response, 422, message);
+}
+
+static bool is_wanted(const struct timeseries_query *q, int64_t open_ms)
+{
+    for (size_t i = 0; i < q->column_count; i++)
+        if (q->columns_ms[i] == open_ms) return true;
+    return !q->column_count && open_ms >= series_bucket(q->from_ms, q->interval_ms);
+}
+
+/* Runs the model over the rows, and takes what is wanted of them as long as there is room. */
+static void run_model(struct answer *answer, struct store_conn *conn, const struct series_row *rows,
+                      size_t count)
+{
+    struct heatmap *map = heatmap_new(answer->query->bin_e12, &answer->query->mix);
+    struct snapshot snapshot = {0};
+    bool was_wanted = true;
+
+    while (count && !is_wanted(answer->query, rows[count - 1].candle.open_time_ms))
+        count--;
+    for (size_t i = 0; i < count && has_room(answer); i++) {
+        bool wanted = is_wanted(answer->query, rows[i].candle.open_time_ms);
 
         if (store_conn_is_stopping(conn)) break;
-        /* What the warm-up opened and consumed is not the first snapshot's. */
-        if (is_shown && was_warming) heatmap_snapshot(map, &snapshot);
-        was_warming = !is_shown;
+        /* What rows that are not shown opened and consumed is not this one's. */
+        if (wanted && !was_wanted) heatmap_snapshot(map, &snapshot);
+        was_wanted = wanted;
         heatmap_apply(map, &rows[i].candle, rows[i].oi_delta);
-        if (!is_shown) continue;
+        if (!wanted) continue;
         heatmap_snapshot(map, &snapshot);
-        if (totals->snapshots) buf_add_char(out, ',');
-        snapshot_write_row(out, &snapshot);
-        count_snapshot(totals, &snapshot);
+        take_snapshot(answer, &snapshot);
     }
     snapshot_deinit(&snapshot);
     heatmap_free(map);
-    return totals->levels <= LIMIT_ANSWER_LEVELS;
+}
+
+static void answer_json(struct answer *answer, struct site_response *response)
+{
+    buf_add_text(&answer->out, answer->totals.snapshots ? "]," : "{\"data\":[],");
+    write_meta(&answer->out, answer->query, &answer->totals);
+    buf_add_char(&answer->out, '}');
+    *response = (struct site_response){
+        .status = 200, .content_type = "application/json", .body = blob_take(&answer->out)};
+}
+
+static void write_matrix_head(struct buf *out, const struct answer *answer,
+                              const struct matrix_shape *shape)
+{
+    const struct timeseries_query *q = answer->query;
+
+    buf_printf(out, "{\"symbol\":\"%s\",\"interval\":\"%s\",\"start_time\":\"", q->symbol,
+               q->interval);
+    buf_add_time(out, shape->columns ? shape->start_ms : q->from_ms);
+    buf_printf(out, "\",\"step_seconds\":%d,\"columns\":%zu,\"rows\":%zu,\"price_min\":",
+               (int)(q->interval_ms / 1000), shape->columns, shape->rows);
+    snapshot_write_price(out, shape->bucket_min, q->bin_e12);
+    buf_add_text(out, ",\"price_bin_size\":");
+    snapshot_write_price(out, 1, q->bin_e12);
+    buf_add_text(out, ",\"scale\":{\"min\":");
+    buf_add_decimal(out, shape->min_cents, 2);
+    buf_add_text(out, ",\"max\":");
+    buf_add_decimal(out, shape->max_cents, 2);
+    buf_printf(out, ",\"steps\":%d},\"gaps\":", MATRIX_STEPS);
+    matrix_write_gaps(out, &answer->matrix, shape);
+    buf_printf(out, ",\"coding\":\"delta\",\"clipped\":%s,", shape->is_clipped ? "true" : "false");
+    write_meta(out, q, &answer->totals);
+    buf_add_text(out, "}\n");
+}
+
+static void answer_matrix(struct answer *answer, struct site_response *response)
+{
+    struct matrix_shape shape =
+        matrix_shape(&answer->matrix, answer->query->interval_ms, LIMIT_MATRIX_ROWS);
+
+    if (shape.columns * shape.rows > LIMIT_MATRIX_CELLS) {
+        fail_size(response, LIMIT_MATRIX_CELLS, "cells (columns times rows)");
+        return;
+    }
+    write_matrix_head(&answer->out, answer, &shape);
+    matrix_write_cells(&answer->out, &answer->matrix, &shape);
+    *response = (struct site_response){
+        .status = 200, .content_type = "application/octet-stream", .body = blob_take(&answer->out)};
 }
 
 void timeseries_answer(const struct timeseries_query *q, struct store_conn *conn,
                        struct site_response *response)
 {
-    struct totals totals = {0};
+    struct answer answer = {.query = q};
     struct series_row *rows;
-    struct buf out = {0};
     size_t count;
 
     if (!query_series(conn, q->symbol, q->interval_ms, q->from_ms - q->warmup_ms,
                       MIN(q->until_ms, q->visible_ms), true, &rows, &count, response))
         return;
-    buf_add_text(&out, "{\"data\":[");
-    if (write_rows(&out, q, conn, rows, count, &totals)) {
-        write_meta(&out, q, &totals);
-        *response = (struct site_response){
-            .status = 200, .content_type = "application/json", .body = blob_take(&out)};
-    } else {
-        buf_deinit(&out);
-        site_fail(
-            response, 422,
-            "more than " TEXT_OF(
-                LIMIT_ANSWER_LEVELS) " levels are asked for; take a larger price_bin_size, a wider "
-                                     "interval or a shorter span");
-    }
+    run_model(&answer, conn, rows, count);
+    if (!has_room(&answer))
+        fail_size(response, levels_max(q), "levels");
+    else if (q->is_matrix)
+        answer_matrix(&answer, response);
+    else
+        answer_json(&answer, response);
+    matrix_deinit(&answer.matrix);
+    buf_deinit(&answer.out);
     free(rows);
 }

@@ -67,6 +67,12 @@
 #define LIMIT_ANSWER_LEVELS    2000000
 #define LIMIT_ANSWER_SNAPSHOTS 20000
 #define LIMIT_ANSWER_CANDLES   50000
+/* The same as a matrix of bytes: rows, of which those farthest from the price are left out beyond,
+ * and cells. While it is made each level costs 16 bytes, so there are no more of these either. */
+#define LIMIT_MATRIX_ROWS  8192
+#define LIMIT_MATRIX_CELLS 16777216
+/* Columns that one request may name. */
+#define LIMIT_COLUMNS_AT 32
 /* Bytes of HTTP answers that clients have not read: of all, and of one address; answers up to SMALL
  * always go. An answer must be read at this many bytes a second at least, or is cut. */
 #define LIMIT_UNREAD_BYTES             (INT64_C(1) << 30)

@@ -393,6 +393,8 @@ def test_every_json_example_in_the_text_keeps_to_a_schema():
     decoder = json.JSONDecoder()
     by_keys = {
         "data meta": "Timeseries",
+        "symbol interval start_time step_seconds columns rows price_min price_bin_size scale gaps "
+        "coding clipped meta": "MatrixHead",
         "symbol interval count data": "Klines",
         "symbol start_date end_date": "DateRange",
         "symbols": "Symbols",
@@ -775,6 +777,17 @@ def check_headers(document, headers):
         )
 
 
+def check_matrix(body):
+    """The head of a matrix, which says how many bytes there are."""
+    line, cells = body.split(b"\n", 1)
+    head = parse(line)
+    validator = open_validator(OPENAPI["components"]["schemas"]["MatrixHead"])
+    check(validator, head)
+    in_order(head, validator.schema)
+    assert len(cells) == head["columns"] * head["rows"]
+    return head
+
+
 def check_answer(path, status, headers, body):
     """Holds an answer against openapi.yaml; the parsed body."""
     document = documented(path, status)
@@ -785,9 +798,11 @@ def check_answer(path, status, headers, body):
     if "content" not in document:
         assert not body
         return None
-    (kind, content), = document["content"].items()
-    assert headers["content-type"] == kind
+    kind = headers["content-type"]
+    content = document["content"][kind]
     assert int(headers["content-length"]) == len(body)
+    if kind == "application/octet-stream":
+        return check_matrix(body)
     if kind != "application/json":
         return body.decode()
     value = parse(body)
@@ -854,6 +869,14 @@ ASKED = [
     (SERIES, "symbol=SOLUSDT&interval=4h&price_bin_size=2.5&warmup=12h", 200),
     (SERIES, "symbol=ETHUSDT&interval=1h&leverage_weights=25:1&start_time=2025-01-02", 200),
     (SERIES, "symbol=BTCUSDT&end_time=1999-01-01", 200),
+    (SERIES, "symbol=BTCUSDT&format=json&columns_at=", 200),
+    (SERIES, "symbol=BTCUSDT&format=matrix", 200),
+    (SERIES, "symbol=BTCUSDT&format=matrix&end_time=1999-01-01", 200),
+    (SERIES, "symbol=BTCUSDT&start_time=2025-01-02&columns_at=2025-01-03,2025-01-04T10:00Z", 200),
+    (SERIES, "symbol=BTCUSDT&format=csv", 422),
+    (SERIES, "symbol=BTCUSDT&start_time=2025-01-02&columns_at=2025-01-01", 422),
+    (SERIES, "symbol=BTCUSDT&format=matrix&columns_at=2025-01-03", 422),
+    (SERIES, "symbol=BTCUSDT&columns_at=now", 400),
     (SERIES, "symbol=BTCUSDT&time_window=5d", 422),
     (SERIES, "symbol=BTCUSDT&interval=7m", 422),
     (SERIES, "symbol=BTCUSDT&interval=5m&start_time=1980-01-01", 422),
@@ -874,7 +897,7 @@ def test_an_answer_keeps_to_its_schema(server, path, query, status):
     answer = server.ask(path + ("?" + query if query else ""))
     assert answer[0] == status, answer[2][:300]
     body = check_answer(path, *answer)
-    if status == 200 and path == SERIES:
+    if status == 200 and path == SERIES and "matrix" not in query:
         for row in body["data"]:
             check_levels(row["levels"], body["meta"]["price_bin_size"])
         assert body["meta"]["total_snapshots"] == len(body["data"])
