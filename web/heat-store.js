@@ -3,15 +3,21 @@
  *
  * A grid: one column per interval of time, one row per price bucket. Columns are counted from the
  * oldest kept, rows from `base`, the absolute bucket of row 0 (price = (base + row) * bin), so a
- * bucket never changes its meaning while the grid grows up or down. Cells lie column by column in
- * typed arrays. Pure: knows no chart and no network. Times are seconds since 1970, UTC.
+ * bucket never changes its meaning while the grid grows up or down. Of every cell there is a 16-bit
+ * code of its total, column by column in one array. What long and short are is kept of some columns
+ * only, the exact ones: those that came as levels, not as a matrix, newest first to stay. Pure:
+ * knows no chart and no network. Times are seconds since 1970, UTC.
  */
-import { encode } from './palette.js';
+import { decode, encode } from './palette.js';
+import { matrixTime } from './matrix.js';
 
 /**
  * @typedef {{price: number, long_density: number, short_density: number}} Level
  * @typedef {{time: number, open: number, high: number, low: number, close: number}} Candle
- * @typedef {{time: number, from: number, to: number, long: number, short: number, total: number}} Cell
+ * @typedef {{time: number, from: number, to: number, long: number, short: number, total: number,
+ *   exact: boolean}} Cell long and short are NaN where the column is not exact
+ * @typedef {{long: number, short: number, total: number, exact: boolean}} Totals
+ * @typedef {{base: number, long: Float32Array, short: Float32Array}} Sides  from bucket `base` on
  */
 
 const NEVER_ASKED = 0;
@@ -19,29 +25,33 @@ const FILLED = 1;
 const NOTHING_THERE = 2;
 
 /** Spare rows added above and below when the prices outgrow the grid. */
-const MARGIN_ROWS = 64;
+const MARGIN_ROWS = 16;
 /** A grid never gets taller than this: levels further away from the others are left out. */
 const ROWS_MAX = 8192;
+/** So many columns are kept exact: some hundred kB. */
+const EXACT_MAX = 256;
+/** Prices and buckets are decimals, not whole in binary: what is a hair below a bucket is in it. */
+const HAIR = 1e-9;
 
 export class HeatStore {
   /**
    * @param {{step: number, bin: number, columns: number}} shape step: seconds per column; bin: price
-   *   per row; columns: how many to keep at least
+   *   per row, levels of finer buckets are summed; columns: how many to keep at least
    */
   constructor({ step, bin, columns }) {
     this.step = step;
     this.bin = bin;
-    /** Kept between `columns` and a quarter more, so that dropping the oldest is rare. */
+    /** Kept between `columns` and some more, so that dropping the oldest is rare. */
     this.columnsKept = Math.max(columns, 16);
-    this.capacity = Math.ceil(this.columnsKept * 1.25) + 8;
+    this.capacity = Math.ceil(this.columnsKept * 1.0625) + 8;
     this.start = 0; /* time of column 0 */
     this.count = 0; /* columns in use */
     this.base = 0;
     this.rows = 0;
     this.dropped = 0; /* columns dropped so far */
     this.codes = new Uint16Array(0);
-    this.long = new Float32Array(0);
-    this.short = new Float32Array(0);
+    /** @type {Map<number, Sides>} by time, the longest known first */
+    this.exact = new Map();
     this.filled = new Uint8Array(this.capacity); /* NEVER_ASKED, FILLED or NOTHING_THERE */
     this.candles = new Float64Array(this.capacity * 4).fill(NaN);
     /** Grows whenever the meaning of a column or row index changes. */
@@ -64,9 +74,15 @@ export class HeatStore {
     return this.start + c * this.step;
   }
 
+  /** The absolute bucket that a price lies in. @param {number} price */
+  bucketOf(price) {
+    const bucket = price / this.bin;
+    return Math.floor(bucket + HAIR + bucket * Number.EPSILON * 4);
+  }
+
   /** @param {number} price @returns {number} row, -1 when outside */
   rowOf(price) {
-    const r = Math.floor(price / this.bin + 1e-9) - this.base;
+    const r = this.bucketOf(price) - this.base;
     return r >= 0 && r < this.rows ? r : -1;
   }
 
@@ -100,7 +116,7 @@ export class HeatStore {
   }
 
   /**
-   * Replace the column of `time` by these levels, making room as needed.
+   * Replace the column of `time` by these levels, making room as needed; it is exact then.
    * @param {number} time
    * @param {Level[]} levels
    * @returns {number} the column, -1 when it is older than the grid
@@ -108,18 +124,36 @@ export class HeatStore {
   setColumn(time, levels) {
     const c = this.reach(time);
     if (c < 0) return -1;
-    if (levels.length > 0) this.#reachRows(levels);
-    this.#clear(c);
-    const at = c * this.rows;
-    for (const level of levels) {
-      const r = Math.round(level.price / this.bin) - this.base;
-      if (r < 0 || r >= this.rows) continue;
-      this.long[at + r] += level.long_density;
-      this.short[at + r] += level.short_density;
-      this.codes[at + r] = encode(this.long[at + r] + this.short[at + r]);
-    }
+    const sides = this.#binned(levels);
+    this.codes.fill(0, c * this.rows, (c + 1) * this.rows);
+    const at = c * this.rows + sides.base - this.base;
+    for (let i = 0; i < sides.long.length; i++) this.codes[at + i] = encode(sides.long[i] + sides.short[i]);
     this.filled[c] = FILLED;
+    this.#keep(this.timeOf(c), sides);
     return c;
+  }
+
+  /**
+   * Replace the columns of a matrix, making room as needed; its gaps stay what they were. Only the
+   * totals are known of them then.
+   * @param {import('./matrix.js').Matrix} matrix of this step and bucket
+   * @param {number} [until] columns from this time on are left alone
+   * @returns {number[]} the columns that were set
+   */
+  setMatrix(matrix, until = Infinity) {
+    if (matrix.step !== this.step || Math.abs(matrix.bin / this.bin - 1) > HAIR) {
+      throw new Error(`the history is in steps of ${matrix.step} s and buckets of ${matrix.bin}`);
+    }
+    const wanted = [];
+    for (let i = 0; i < matrix.columns; i++) {
+      if (matrix.known[i] && matrixTime(matrix, i) < until) wanted.push(i);
+    }
+    if (wanted.length === 0) return [];
+    for (const i of [wanted[0], wanted[wanted.length - 1]]) this.reach(matrixTime(matrix, i));
+    const base = this.bucketOf(matrix.priceMin);
+    if (matrix.rows > 0) this.#reachRows(base, base + matrix.rows - 1);
+    const codes = Uint16Array.from(matrix.scale, encode);
+    return wanted.map((i) => this.#setCodes(matrix, i, base, codes)).filter((c) => c >= 0);
   }
 
   /**
@@ -130,9 +164,10 @@ export class HeatStore {
   carry(time) {
     const c = this.reach(time);
     if (c > 0 && this.filled[c] !== FILLED) {
-      for (const cells of [this.codes, this.long, this.short]) {
-        cells.copyWithin(c * this.rows, (c - 1) * this.rows, c * this.rows);
-      }
+      this.codes.copyWithin(c * this.rows, (c - 1) * this.rows, c * this.rows);
+      const sides = this.exact.get(this.timeOf(c - 1));
+      if (sides) this.#keep(this.timeOf(c), sides);
+      else this.exact.delete(this.timeOf(c));
     }
     return c;
   }
@@ -172,19 +207,53 @@ export class HeatStore {
     return Number.isNaN(open) ? null : { time: this.timeOf(c), open, high, low, close };
   }
 
+  /** Whether the cells of a column are its own, not carried on or missing. @param {number} c */
+  isKnown(c) {
+    return c >= 0 && c < this.count && this.filled[c] === FILLED;
+  }
+
+  /** Whether long and short are known of a column. @param {number} c */
+  isExact(c) {
+    return this.isKnown(c) && this.exact.has(this.timeOf(c));
+  }
+
   /** @param {number} c @param {number} r @returns {Cell | null} what the column says of that price */
   cell(c, r) {
-    if (c < 0 || c >= this.count || r < 0 || r >= this.rows || this.filled[c] !== FILLED) return null;
-    const long = this.long[c * this.rows + r];
-    const short = this.short[c * this.rows + r];
+    if (!this.isKnown(c) || r < 0 || r >= this.rows) return null;
+    const sides = this.exact.get(this.timeOf(c));
+    const i = this.base + r - (sides?.base ?? 0);
+    const side = (/** @type {Float32Array} */ array) => (i >= 0 && i < array.length ? array[i] : 0);
+    const long = sides ? side(sides.long) : NaN;
+    const short = sides ? side(sides.short) : NaN;
     return {
       time: this.timeOf(c),
       from: this.priceOf(r),
       to: this.priceOf(r + 1),
       long,
       short,
-      total: long + short,
+      total: sides ? long + short : decode(this.codes[c * this.rows + r]),
+      exact: sides !== undefined,
     };
+  }
+
+  /**
+   * Long and short of a column, row 0 first, copies; of one that is carried on those of the column
+   * it comes from.
+   * @param {number} c
+   * @returns {{long: Float32Array, short: Float32Array} | null} null when they are not known
+   */
+  sides(c) {
+    const sides = c >= 0 && c < this.count ? this.exact.get(this.timeOf(c)) : undefined;
+    if (!sides) return null;
+    const from = Math.max(this.base - sides.base, 0);
+    const into = Math.max(sides.base - this.base, 0);
+    const count = Math.max(Math.min(sides.long.length - from, this.rows - into), 0);
+    const rows = (/** @type {Float32Array} */ array) => {
+      const all = new Float32Array(this.rows);
+      if (count > 0) all.set(array.subarray(from, from + count), into);
+      return all;
+    };
+    return { long: rows(sides.long), short: rows(sides.short) };
   }
 
   /**
@@ -200,15 +269,15 @@ export class HeatStore {
     return this.codes.subarray(0, this.count * this.rows);
   }
 
-  /** Sums of a column. @param {number} c */
+  /** Sums of a column. @param {number} c @returns {Totals} */
   totals(c) {
-    let long = 0;
-    let short = 0;
-    for (let i = c * this.rows; i < (c + 1) * this.rows; i++) {
-      long += this.long[i];
-      short += this.short[i];
+    const sides = this.sides(c);
+    if (!sides) {
+      const total = this.column(c).reduce((sum, code) => sum + decode(code), 0);
+      return { long: NaN, short: NaN, total, exact: false };
     }
-    return { long, short };
+    const [long, short] = [sides.long, sides.short].map((side) => side.reduce((sum, usdt) => sum + usdt, 0));
+    return { long, short, total: long + short, exact: this.isExact(c) };
   }
 
   /**
@@ -222,7 +291,8 @@ export class HeatStore {
     const gaps = [];
     for (let c = Math.max(first, 0); c <= last && c < this.count; c++) {
       if (this.filled[c] !== NEVER_ASKED) continue;
-      this.#clear(c);
+      this.codes.fill(0, c * this.rows, (c + 1) * this.rows);
+      this.exact.delete(this.timeOf(c));
       this.filled[c] = NOTHING_THERE;
       gaps.push(c);
     }
@@ -255,10 +325,57 @@ export class HeatStore {
     return { above: above.sort(bySize).slice(0, n), below: below.sort(bySize).slice(0, n) };
   }
 
-  /** @param {number} c */
-  #clear(c) {
-    for (const cells of [this.codes, this.long, this.short]) {
-      cells.fill(0, c * this.rows, (c + 1) * this.rows);
+  /** One column of a matrix. @returns {number} the column, -1 when it is older than the grid */
+  #setCodes(
+    /** @type {import('./matrix.js').Matrix} */ matrix,
+    /** @type {number} */ i,
+    /** @type {number} */ base,
+    /** @type {Uint16Array} */ codes,
+  ) {
+    const time = matrixTime(matrix, i);
+    const c = this.columnOf(time);
+    if (c < 0) return -1;
+    this.codes.fill(0, c * this.rows, (c + 1) * this.rows);
+    const from = Math.max(this.base - base, 0);
+    const end = Math.min(this.base + this.rows - base, matrix.rows);
+    const at = c * this.rows + base - this.base;
+    const cell = i * matrix.rows;
+    for (let r = from; r < end; r++) this.codes[at + r] = codes[matrix.cells[cell + r]];
+    this.filled[c] = FILLED;
+    this.exact.delete(this.timeOf(c));
+    return c;
+  }
+
+  /** Levels summed by bucket, with room made for them; those beyond the room left out. */
+  #binned(/** @type {Level[]} */ levels) {
+    const buckets = levels.map(({ price }) => this.bucketOf(price));
+    let low = Infinity;
+    let high = -Infinity;
+    for (const bucket of buckets) {
+      if (bucket < low) low = bucket;
+      if (bucket > high) high = bucket;
+    }
+    if (levels.length > 0) this.#reachRows(low, high);
+    low = Math.max(low, this.base);
+    high = Math.min(high, this.base + this.rows - 1);
+    const count = Math.max(high - low + 1, 0);
+    const sides = { base: count ? low : this.base, long: new Float32Array(count), short: new Float32Array(count) };
+    for (const [k, { long_density, short_density }] of levels.entries()) {
+      const i = buckets[k] - low;
+      if (i < 0 || i >= count) continue;
+      sides.long[i] += long_density;
+      sides.short[i] += short_density;
+    }
+    return sides;
+  }
+
+  /** The longest known columns give way, but the newest. @param {number} time @param {Sides} sides */
+  #keep(time, sides) {
+    this.exact.delete(time);
+    this.exact.set(time, sides);
+    for (const known of this.exact.keys()) {
+      if (this.exact.size <= EXACT_MAX) break;
+      if (known !== this.end) this.exact.delete(known);
     }
   }
 
@@ -271,51 +388,34 @@ export class HeatStore {
       array.fill(empty, keep * width);
     };
     move(this.codes, this.rows, 0);
-    move(this.long, this.rows, 0);
-    move(this.short, this.rows, 0);
     move(this.filled, 1, NEVER_ASKED);
     move(this.candles, 4, NaN);
     this.start = time - (this.columnsKept - 1) * this.step;
     this.count = this.columnsKept;
     this.dropped += drop;
     this.layout++;
+    for (const known of this.exact.keys()) if (known < this.start) this.exact.delete(known);
     return this.count - 1;
   }
 
-  /** Make rows for all these levels. @param {Level[]} levels */
-  #reachRows(levels) {
-    let low = Infinity;
-    let high = -Infinity;
-    for (const { price } of levels) {
-      const bucket = Math.round(price / this.bin);
-      if (bucket < low) low = bucket;
-      if (bucket > high) high = bucket;
+  /** Make rows for these buckets. @param {number} low @param {number} high */
+  #reachRows(low, high) {
+    const end = this.base + this.rows; /* what there is keeps its place */
+    let from = this.rows > 0 && low >= this.base ? this.base : Math.max(low - MARGIN_ROWS, 0);
+    let to = this.rows > 0 && high < end ? end : high + MARGIN_ROWS + 1;
+    if (to - from > ROWS_MAX) {
+      if (this.rows > 0) from = Math.max(from, end - ROWS_MAX);
+      to = Math.min(to, from + ROWS_MAX);
     }
-    if (this.rows > 0 && low >= this.base && high < this.base + this.rows) return;
-
-    if (this.rows > 0) {
-      low = Math.min(low, this.base);
-      high = Math.max(high, this.base + this.rows - 1);
-    }
-    low = Math.max(low - MARGIN_ROWS, 0);
-    high = Math.min(high + MARGIN_ROWS, low + ROWS_MAX - 1);
-    this.#resizeRows(low, high - low + 1);
+    if (from !== this.base || to !== end) this.#resizeRows(from, to - from);
   }
 
   /** @param {number} base @param {number} rows */
   #resizeRows(base, rows) {
     const shift = this.base - base;
-    const kept = Math.min(this.rows, rows - shift);
-    const grow = (/** @type {any} */ old) => {
-      const array = new old.constructor(this.capacity * rows);
-      for (let c = 0; kept > 0 && c < this.count; c++) {
-        array.set(old.subarray(c * this.rows, c * this.rows + kept), c * rows + shift);
-      }
-      return array;
-    };
-    this.codes = grow(this.codes);
-    this.long = grow(this.long);
-    this.short = grow(this.short);
+    const codes = new Uint16Array(this.capacity * rows);
+    for (let c = 0; this.rows > 0 && c < this.count; c++) codes.set(this.column(c), c * rows + shift);
+    this.codes = codes;
     this.base = base;
     this.rows = rows;
     this.layout++;
