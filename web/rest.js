@@ -1,6 +1,7 @@
 /**
  * rest.js - the server's REST answers, as the page needs them. Times are seconds since 1970, UTC.
  */
+import { parseMatrix } from './matrix.js';
 
 /**
  * @typedef {{symbol: string, price_bin_size?: number, interval?: string, start_time?: string,
@@ -9,6 +10,14 @@
  *   sim?: {speed?: number}, update_interval?: number,
  *   version?: string}} Health
  * @typedef {{time: number, levels: import('./heat-store.js').Level[]}} Column
+ * @typedef {object} HistoryRequest
+ * @property {string} symbol
+ * @property {string} interval
+ * @property {number} [bin]
+ * @property {number} start
+ * @property {number} [end] without it up to the newest data
+ * @property {string | null} [weights] of the leverage tiers, null for the stream's own
+ * @property {number[]} [at] only the columns of these times
  */
 
 /** @type {Record<string, number>} seconds of each interval the server knows */
@@ -31,15 +40,20 @@ export const INTERVALS = {
 export const WINDOWS = {
   '12h': { seconds: 12 * 3600, interval: '5m' },
   '24h': { seconds: 24 * 3600, interval: '5m' },
-  '48h': { seconds: 48 * 3600, interval: '15m' },
-  '3d': { seconds: 3 * 86400, interval: '30m' },
-  '7d': { seconds: 7 * 86400, interval: '1h' },
-  '14d': { seconds: 14 * 86400, interval: '2h' },
-  '30d': { seconds: 30 * 86400, interval: '4h' },
+  '48h': { seconds: 48 * 3600, interval: '5m' },
+  '3d': { seconds: 3 * 86400, interval: '5m' },
+  '7d': { seconds: 7 * 86400, interval: '5m' },
+  '14d': { seconds: 14 * 86400, interval: '15m' },
+  '30d': { seconds: 30 * 86400, interval: '30m' },
+  '60d': { seconds: 60 * 86400, interval: '1h' },
+  '90d': { seconds: 90 * 86400, interval: '2h' },
+  '180d': { seconds: 180 * 86400, interval: '4h' },
+  '1y': { seconds: 365 * 86400, interval: '8h' },
 };
 
 /** The state is built up before the first column from as much as the live stream's is. */
 const WARMUP = 'stream';
+const HISTORY = 'liquidations/heatmap-timeseries';
 
 export class RestError extends Error {
   /** @param {number} status 0 when the server did not answer @param {string} detail */
@@ -79,8 +93,9 @@ export function intervalFor(window, stored) {
  * @param {string} path
  * @param {Record<string, string | number | undefined>} query
  * @param {AbortSignal} [signal]
+ * @returns {Promise<Response>} of a request that succeeded
  */
-async function get(path, query, signal) {
+async function ask(path, query, signal) {
   const known = Object.entries(query).filter(([, value]) => value !== undefined);
   const search = new URLSearchParams(known.map(([name, value]) => [name, String(value)]));
   let response;
@@ -90,9 +105,23 @@ async function get(path, query, signal) {
     if (signal?.aborted) throw error;
     throw new RestError(0, 'the server does not answer');
   }
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new RestError(response.status, body.detail ?? `HTTP ${response.status}`);
-  return body;
+  if (response.ok) return response;
+  const { detail } = await json(response);
+  throw new RestError(response.status, detail ?? `HTTP ${response.status}`);
+}
+
+/** @param {Response} response @returns {Promise<any>} {} when it is none */
+function json(response) {
+  return response.json().catch(() => ({}));
+}
+
+/**
+ * @param {string} path
+ * @param {Record<string, string | number | undefined>} query
+ * @param {AbortSignal} [signal]
+ */
+async function get(path, query, signal) {
+  return json(await ask(path, query, signal));
 }
 
 /** @param {AbortSignal} [signal] @returns {Promise<SymbolInfo[]>} */
@@ -106,24 +135,48 @@ export async function getHealth(signal) {
 }
 
 /**
- * @param {{symbol: string, interval: string, bin?: number, start: number, end?: number}} request
- *   without `end` up to the newest data
+ * @param {HistoryRequest} request
  * @param {AbortSignal} [signal]
  * @returns {Promise<Column[]>} ascending
  */
-export async function getHistory({ symbol, interval, bin, start, end }, signal) {
-  const answer = await get(
-    'liquidations/heatmap-timeseries',
-    {
-      symbol,
-      start_time: formatTime(start),
-      end_time: end === undefined ? undefined : formatTime(end),
-      interval,
-      price_bin_size: bin,
-      warmup: WARMUP,
-    },
-    signal,
-  ).catch(nothingFor404);
+export async function getHistory(request, signal) {
+  return columnsOf(await get(HISTORY, historyQuery(request), signal).catch(nothingFor404));
+}
+
+/**
+ * The same in a fraction of the bytes, but totals only, and those rounded. A server that does not
+ * know how gives the exact columns.
+ * @param {HistoryRequest} request
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<import('./matrix.js').Matrix | Column[]>}
+ */
+export async function getMatrix(request, signal) {
+  try {
+    const response = await ask(HISTORY, { ...historyQuery(request), format: 'matrix' }, signal);
+    const type = response.headers.get('content-type') ?? '';
+    if (!type.startsWith('application/octet-stream')) return columnsOf(await json(response));
+    return parseMatrix(new Uint8Array(await response.arrayBuffer()));
+  } catch (error) {
+    return columnsOf(nothingFor404(error));
+  }
+}
+
+/** @param {HistoryRequest} request */
+function historyQuery({ symbol, interval, bin, start, end, weights, at }) {
+  return {
+    symbol,
+    start_time: formatTime(start),
+    end_time: end === undefined ? undefined : formatTime(end),
+    interval,
+    price_bin_size: bin,
+    leverage_weights: weights ?? undefined,
+    columns_at: at?.map(formatTime).join(','),
+    warmup: WARMUP,
+  };
+}
+
+/** @param {any} answer @returns {Column[]} */
+function columnsOf(answer) {
   return (answer.data ?? []).map((/** @type {any} */ row) => ({
     time: parseTime(row.timestamp),
     levels: row.levels,

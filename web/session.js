@@ -3,46 +3,78 @@
  *
  * Owns the HeatStore. Snapshots that come while history is loading wait for it; columns that were
  * missed (the machine slept, the socket was gone) look like the last known one until they have been
- * asked for; a new epoch (the server
- * restarted, a replay began anew) begins the history anew. Knows neither socket nor page.
+ * asked for; a new epoch (the server restarted, a replay began anew) begins the history anew. Knows
+ * neither socket nor page.
  *
- * The model's state depends on the interval it is reckoned at. So a snapshot becomes a column only
- * where the chart's interval is the stream's; in wider ones a snapshot means that the newest
- * columns are asked for again, and until the answer comes the last state is carried on.
+ * History comes as a matrix: of its columns only totals are known until the exact one is wanted.
+ *
+ * The model's state depends on the interval it is reckoned at, and on the leverage weights; not on
+ * the bucket, which only says how it is summed. So a snapshot becomes a column only where the
+ * chart's interval and weights are the stream's, summed to the bucket shown. Otherwise a snapshot
+ * means that the newest columns are asked for again, and until the answer comes the last state is
+ * carried on.
  */
 import { HeatStore } from './heat-store.js';
+import { matrixTime } from './matrix.js';
+import * as rest from './rest.js';
 import { INTERVALS, WINDOWS, RestError, coarser, intervalFor, parseTime } from './rest.js';
 
 /**
  * @typedef {import('./heatmap-client.js').Snapshot} Snapshot
+ * @typedef {import('./matrix.js').Matrix | import('./rest.js').Column[]} History
+ * @typedef {object} Choice
+ * @property {string} window a key of WINDOWS
+ * @property {number} [factor] how many of the stream's buckets one row shows
+ * @property {string | null} [weights] leverage weights as REST takes them, null for the stream's own
  * @typedef {object} Options
- * @property {typeof import('./rest.js').getHistory} getHistory
- * @property {typeof import('./rest.js').getCandles} getCandles
+ * @property {typeof rest.getHistory} [getHistory]
+ * @property {typeof rest.getMatrix} [getMatrix]
+ * @property {typeof rest.getCandles} [getCandles]
  * @property {(store: HeatStore) => void} onStore a new store, with its history
  * @property {(column: number) => void} onColumn this column's cells or candle changed
  * @property {(error: any) => void} onError loading failed; load() may be called again
  * @property {() => number} [now] ms
  * @property {number} [pause] ms between requests of the same kind
+ * @property {number} [ownPause] the same for columns of one's own weights, of which none is live
  */
 
 /** So many times a finer interval is given up for a coarser one when the server says "too much". */
 const COARSER_MAX = 3;
+/** Up to so many columns are asked for as exact ones. */
+const EXACT_SPAN = 32;
 
 export class HeatSession {
   /** @param {Options} options */
-  constructor({ getHistory, getCandles, onStore, onColumn, onError, now = Date.now, pause = 5000 }) {
+  constructor({
+    getHistory = rest.getHistory,
+    getMatrix = rest.getMatrix,
+    getCandles = rest.getCandles,
+    onStore,
+    onColumn,
+    onError,
+    now = Date.now,
+    pause = 5000,
+    ownPause = 30_000,
+  }) {
     this.getHistory = getHistory;
+    this.getMatrix = getMatrix;
     this.getCandles = getCandles;
     this.onStore = onStore;
     this.onColumn = onColumn;
     this.onError = onError;
     this.now = now;
     this.pause = pause;
+    this.ownPause = ownPause;
 
     /** @type {import('./rest.js').SymbolInfo} */
     this.info = { symbol: '' };
     this.window = '';
+    this.factor = 1;
+    /** @type {string | null} */
+    this.weights = null;
     this.interval = '';
+    this.bin = NaN; /* the stream's bucket */
+    this.start = NaN; /* of the history, from where the model is run */
     /** @type {HeatStore | null} null while loading */
     this.store = null;
     /** @type {Snapshot | null} */
@@ -51,22 +83,25 @@ export class HeatSession {
     this.candlesUntil = NaN; /* candles before this are as the server has them */
     this.columnsUntil = NaN; /* columns before this too */
     this.abort = new AbortController();
-    /** @type {Map<string, ReturnType<typeof setTimeout>>} */
+    /** @type {Map<string, {timer: ReturnType<typeof setTimeout>, due: number}>} */
     this.timers = new Map();
     /** @type {Map<string, number>} when each kind of request began last */
     this.began = new Map();
+    this.wanted = NaN; /* time of the column that is wanted exactly */
+    /** @type {Promise<void> | null} the request for such a column */
+    this.asking = null;
   }
 
   /**
-   * Show this symbol and window, from the beginning.
+   * Show this symbol, from the beginning.
    * @param {import('./rest.js').SymbolInfo} info
-   * @param {string} window a key of WINDOWS
+   * @param {Choice | string} choice a string is a window
    */
-  async load(info, window) {
+  async load(info, choice) {
+    const { window, factor = 1, weights = null } = typeof choice === 'string' ? { window: choice } : choice;
     this.close();
     if (info.symbol !== this.info.symbol) this.latest = null;
-    this.info = info;
-    this.window = window;
+    Object.assign(this, { info, window, factor, weights });
     this.interval = intervalFor(WINDOWS[window], info.interval);
     this.abort = new AbortController();
     this.began.set('load', this.now());
@@ -86,8 +121,35 @@ export class HeatSession {
   close() {
     this.abort.abort();
     this.store = null;
-    for (const timer of this.timers.values()) clearTimeout(timer);
+    for (const { timer } of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
+    this.began.delete('history');
+  }
+
+  /** Whether what is shown is what the stream says; own weights are reckoned from history only. */
+  get isLive() {
+    return this.weights === null;
+  }
+
+  /**
+   * Have long and short of a column, asked of the server where they are not known. One request at a
+   * time: of wishes that come meanwhile the last counts.
+   * @param {number} c
+   * @returns {Promise<boolean>} whether they are known now
+   */
+  async wantExact(c) {
+    const { store } = this;
+    if (!store?.isKnown(c)) return false;
+    const time = store.timeOf(c);
+    const isExact = () => this.store === store && store.isExact(store.columnOf(time));
+    if (isExact()) return true;
+    this.wanted = time;
+    while (this.asking) await this.asking;
+    if (this.store === store && this.wanted === time && !isExact()) {
+      this.asking = this.#fetchExact(store, time);
+      await this.asking;
+    }
+    return isExact();
   }
 
   /**
@@ -105,14 +167,20 @@ export class HeatSession {
 
     const anew = former && (former.epoch !== message.epoch || time < parseTime(former.timestamp));
     const bin = message.data.price_bin_size;
-    if (anew || (bin !== undefined && bin !== this.store.bin)) this.#soon('load', () => this.#reload());
+    if (anew || (bin !== undefined && bin !== this.bin)) this.#soon('load', () => this.#reload());
     else if (!this.timers.has('load')) this.#show(message);
     return true;
   }
 
   #reload() {
-    const bin = this.latest?.data.price_bin_size ?? this.info.price_bin_size;
-    this.load({ ...this.info, price_bin_size: bin }, this.window);
+    const { info, window, factor, weights } = this;
+    const bin = this.latest?.data.price_bin_size ?? info.price_bin_size;
+    this.load({ ...info, price_bin_size: bin }, { window, factor, weights });
+  }
+
+  /** What every request for columns of `store` has in common. @param {HeatStore} store */
+  #request(store) {
+    return { symbol: this.info.symbol, interval: this.interval, bin: store.bin, weights: this.weights };
   }
 
   /** @param {AbortSignal} signal @returns {Promise<HeatStore>} */
@@ -131,29 +199,30 @@ export class HeatSession {
 
   /** @param {string} interval @param {AbortSignal} signal @returns {Promise<HeatStore>} */
   async #loadAt(interval, signal) {
-    const { symbol } = this.info;
-    const bin = this.info.price_bin_size ?? this.latest?.data.price_bin_size ?? 100;
     const step = INTERVALS[interval];
     const columns = Math.max(Math.round(WINDOWS[this.window].seconds / step), 1);
+    this.bin = this.info.price_bin_size ?? this.latest?.data.price_bin_size ?? 100;
+    const bin = Number((this.bin * this.factor).toPrecision(12)); /* 3 * 0.1 is 0.3 */
     const store = new HeatStore({ step, bin, columns });
     const end = [parseTime(this.latest?.timestamp ?? ''), parseTime(this.info.end_time ?? '')].find(
       (time) => !Number.isNaN(time),
     );
     this.clock = end ?? this.now() / 1000;
     const start = store.floor(this.clock) - (columns - 1) * step;
+    this.start = start;
 
     const [history, candles] = await Promise.all([
-      this.getHistory({ symbol, interval, bin, start }, signal),
-      this.getCandles({ symbol, interval, start, end: this.clock }, signal),
+      this.getMatrix({ ...this.#request(store), start }, signal),
+      this.getCandles({ symbol: this.info.symbol, interval, start, end: this.clock }, signal),
     ]);
-    const times = [...history.slice(0, 1), ...candles.slice(0, 1)].map(({ time }) => time);
+    const times = [...timesOf(history).slice(0, 1), ...candles.slice(0, 1).map(({ time }) => time)];
     if (this.latest) times.push(parseTime(this.latest.timestamp));
     if (times.length > 0) store.reach(Math.min(...times));
-    for (const { time, levels } of history) store.setColumn(time, levels);
+    put(store, history);
     for (const candle of candles) store.setCandle(candle);
     store.settle(0, store.count - 1);
     this.candlesUntil = candles.at(-1)?.time ?? start;
-    this.columnsUntil = history.at(-1)?.time ?? start;
+    this.columnsUntil = timesOf(history).at(-1) ?? start;
     return store;
   }
 
@@ -161,6 +230,7 @@ export class HeatSession {
   #show({ timestamp, data }) {
     const store = /** @type {HeatStore} */ (this.store);
     const time = parseTime(timestamp);
+    const isNewColumn = time >= store.end + store.step;
     this.#bridge(store, store.floor(time));
     const column = this.#direct() ? store.setColumn(time, data.levels) : store.carry(time);
     this.clock = Math.max(this.clock, time); /* history may be a moment ahead of the stream */
@@ -171,7 +241,8 @@ export class HeatSession {
     if (data.current_price > 0) store.touchCandle(time, data.current_price);
     this.onColumn(column);
     if (store.firstHole() >= 0 || !this.#direct()) {
-      this.#soon('history', () => this.#refreshHistory(store));
+      const pause = this.isLive || isNewColumn ? this.pause : this.ownPause;
+      this.#soon('history', () => this.#refreshHistory(store), pause);
     }
     this.#soon('candles', () => this.#refreshCandles(store));
   }
@@ -185,28 +256,37 @@ export class HeatSession {
 
   /** Whether the stream's snapshots are columns of this chart. */
   #direct() {
-    return this.info.interval === undefined || this.info.interval === this.interval;
+    return this.isLive && (this.info.interval === undefined || this.info.interval === this.interval);
   }
 
   /** Ask for the columns that were missed, or not to be had from the stream. @param {HeatStore} store */
   async #refreshHistory(store) {
-    const { symbol } = this.info;
     const direct = this.#direct();
     const hole = store.firstHole();
     if (direct && hole < 0) return;
     const start = direct ? store.timeOf(hole) : this.columnsUntil;
     const asked = store.end;
-    const request = { symbol, interval: this.interval, bin: store.bin, start };
+    const get = asked - start > EXACT_SPAN * store.step ? this.getMatrix : this.getHistory;
     await this.#quietly(async (signal) => {
-      const history = await this.getHistory(request, signal);
+      const history = await get({ ...this.#request(store), start }, signal);
       if (this.store !== store) return;
       const streamed = direct ? store.end : Infinity; /* newer than any answer */
-      for (const { time, levels } of history) {
-        if (time < streamed) this.onColumn(store.setColumn(time, levels));
-      }
-      this.columnsUntil = history.at(-1)?.time ?? this.columnsUntil;
+      put(store, history, streamed).forEach(this.onColumn);
+      this.columnsUntil = timesOf(history).at(-1) ?? this.columnsUntil;
       if (direct) store.settle(store.columnOf(start), store.columnOf(asked)).forEach(this.onColumn);
     });
+  }
+
+  /** Ask for one column with its sides. @param {HeatStore} store @param {number} time */
+  async #fetchExact(store, time) {
+    const request = { ...this.#request(store), start: Math.min(this.start, time), end: time, at: [time] };
+    await this.#quietly(async (signal) => {
+      const columns = await this.getHistory(request, signal);
+      if (this.store !== store) return;
+      const same = columns.filter((column) => column.time === time);
+      put(store, same).forEach(this.onColumn);
+    });
+    this.asking = null;
   }
 
   /** Ask for the candles that were only guessed from prices. @param {HeatStore} store */
@@ -236,18 +316,36 @@ export class HeatSession {
    * Run once, as soon as `pause` has passed since this kind of request was made last.
    * @param {string} kind
    * @param {() => void} run
+   * @param {number} [pause]
    */
-  #soon(kind, run) {
-    if (this.timers.has(kind)) return;
-    const since = this.now() - (this.began.get(kind) ?? -Infinity);
-    const timer = setTimeout(
-      () => {
-        this.timers.delete(kind);
-        this.began.set(kind, this.now());
-        run();
-      },
-      Math.max(this.pause - since, 0),
-    );
-    this.timers.set(kind, timer);
+  #soon(kind, run, pause = this.pause) {
+    const now = this.now();
+    const due = Math.max((this.began.get(kind) ?? -Infinity) + pause, now);
+    const waiting = this.timers.get(kind);
+    if (waiting && waiting.due <= due) return;
+    clearTimeout(waiting?.timer);
+    const timer = setTimeout(() => {
+      this.timers.delete(kind);
+      this.began.set(kind, this.now());
+      run();
+    }, due - now);
+    this.timers.set(kind, { timer, due });
   }
+}
+
+/** @param {History} history @returns {number[]} of its columns, ascending */
+function timesOf(history) {
+  if (Array.isArray(history)) return history.map(({ time }) => time);
+  return [...history.known.keys()].filter((i) => history.known[i]).map((i) => matrixTime(history, i));
+}
+
+/**
+ * @param {HeatStore} store
+ * @param {History} history
+ * @param {number} [until] columns from this time on are left alone
+ * @returns {number[]} the columns that were set
+ */
+function put(store, history, until = Infinity) {
+  if (!Array.isArray(history)) return store.setMatrix(history, until);
+  return history.filter(({ time }) => time < until).map(({ time, levels }) => store.setColumn(time, levels));
 }

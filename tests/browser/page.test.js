@@ -229,11 +229,11 @@ test('the chart library is credited as its licence asks', async () => {
 });
 
 test('another window is shown', async () => {
-  await page.getByRole('button', { name: '48h', exact: true }).click();
+  await page.getByRole('button', { name: '14d', exact: true }).click();
   await page.waitForFunction(() => globalThis.heatcast.store?.step >= 900);
   await chartShown();
-  assert.match(page.url(), /window=48h/);
-  assert.equal(await page.locator('#windows [aria-pressed=true]').innerText(), '48h');
+  assert.match(page.url(), /window=14d/);
+  assert.equal(await page.locator('#windows [aria-pressed=true]').innerText(), '14d');
 });
 
 test('another symbol is shown, live', async (t) => {

@@ -1,16 +1,33 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { RestError, coarser, formatTime, getCandles, getHealth, getHistory, getSymbols, intervalFor } from '../rest.js';
+import {
+  INTERVALS,
+  RestError,
+  WINDOWS,
+  coarser,
+  formatTime,
+  getCandles,
+  getHealth,
+  getHistory,
+  getMatrix,
+  getSymbols,
+  intervalFor,
+} from '../rest.js';
+import { matrixBytes } from './made.js';
 
 /** Answer every fetch with this; returns the addresses asked for. */
 function answering(t, body, status = 200) {
   const asked = [];
+  const isJson = typeof body !== 'string' && !(body instanceof Uint8Array);
+  const headers = { 'content-type': body instanceof Uint8Array ? 'application/octet-stream' : 'application/json' };
   t.mock.method(globalThis, 'fetch', async (url) => {
     asked.push(url);
-    return new Response(typeof body === 'string' ? body : JSON.stringify(body), { status });
+    return new Response(isJson ? JSON.stringify(body) : body, { status, headers });
   });
   return asked;
 }
+
+const queryOf = (url) => Object.fromEntries(new URLSearchParams(url.split('?')[1]));
 
 test('history asks for the warm-up and the bucket of the stream', async (t) => {
   const levels = [{ price: 100, long_density: 1, short_density: 2 }];
@@ -80,4 +97,52 @@ test('columns are never finer than what is stored', () => {
   assert.equal(coarser('5m'), '15m');
   assert.equal(coarser('1d'), null);
   assert.equal(formatTime(0), '1970-01-01T00:00:00Z');
+});
+
+test('single columns and own weights are asked for by name', async (t) => {
+  const asked = answering(t, { data: [] });
+  await getHistory({ symbol: 'X', interval: '5m', start: 0, end: 900, weights: '5:1,10:0', at: [300, 900] });
+  const { leverage_weights, columns_at, end_time } = queryOf(asked[0]);
+  assert.deepEqual(
+    [leverage_weights, columns_at, end_time],
+    ['5:1,10:0', '1970-01-01T00:05:00Z,1970-01-01T00:15:00Z', '1970-01-01T00:15:00Z'],
+  );
+  await getHistory({ symbol: 'X', interval: '5m', start: 0, weights: null });
+  assert.equal(asked[1].includes('weights'), false);
+});
+
+test('history comes as a matrix', async (t) => {
+  const asked = answering(t, matrixBytes({ columns: 2, rows: 3, start: 600, totals: () => 50 }));
+  const matrix = await getMatrix({ symbol: 'X', interval: '5m', bin: 100, start: 600 });
+  assert.deepEqual([matrix.columns, matrix.rows, matrix.start, matrix.bin], [2, 3, 600, 100]);
+  assert.deepEqual(queryOf(asked[0]), {
+    symbol: 'X',
+    start_time: '1970-01-01T00:10:00Z',
+    interval: '5m',
+    price_bin_size: '100',
+    warmup: 'stream',
+    format: 'matrix',
+  });
+});
+
+test('a server that knows no matrix gives columns', async (t) => {
+  const levels = [{ price: 100, long_density: 1, short_density: 2 }];
+  answering(t, { data: [{ timestamp: '1970-01-01T00:05:00Z', levels }] });
+  assert.deepEqual(await getMatrix({ symbol: 'X', interval: '5m', start: 0 }), [{ time: 300, levels }]);
+});
+
+test('no matrix is no columns; other errors are told', async (t) => {
+  answering(t, { detail: 'no data' }, 404);
+  assert.deepEqual(await getMatrix({ symbol: 'X', interval: '5m', start: 0 }), []);
+  answering(t, { detail: 'too much' }, 422);
+  await assert.rejects(getMatrix({ symbol: 'X', interval: '5m', start: 0 }), { status: 422, message: 'too much' });
+  answering(t, matrixBytes({ columns: 2, rows: 3 }).slice(0, -1));
+  await assert.rejects(getMatrix({ symbol: 'X', interval: '5m', start: 0 }), /5 cells/);
+});
+
+test('every window has some hundred columns up to those of a week', () => {
+  for (const [name, { seconds, interval }] of Object.entries(WINDOWS)) {
+    const columns = seconds / INTERVALS[interval];
+    assert.ok(columns >= 144 && columns <= 2016, `${name}: ${columns}`);
+  }
 });
