@@ -1,0 +1,57 @@
+/**
+ * axe-core looks for faults of accessibility in the real page.
+ *
+ *   HEATCAST_URL=http://127.0.0.1:8000/ node --test tests/browser/axe.test.js
+ *
+ * The server must have a symbol with data. CHROMIUM names the browser, by default /usr/bin/chromium.
+ */
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import axe from 'axe-core';
+import { chartShown, launch } from './support.mjs';
+
+const BASE = process.env.HEATCAST_URL ?? 'http://127.0.0.1:8000/';
+const GRAVE = ['serious', 'critical'];
+const DESKTOP = { viewport: { width: 1280, height: 800 } };
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+
+let browser;
+
+before(async () => {
+  browser = await launch();
+});
+
+after(() => browser?.close());
+
+/** Hand a page that shows its chart to `use`. */
+async function onPage({ hash = '', ...options }, use) {
+  const context = await browser.newContext(options);
+  try {
+    const page = await context.newPage();
+    await page.goto(BASE + hash);
+    await chartShown(page);
+    await use(page);
+  } finally {
+    await context.close();
+  }
+}
+
+/** What axe finds, a line for each grave fault with the elements that have it. */
+async function faults(page) {
+  await page.evaluate(axe.source);
+  const { violations, passes } = await page.evaluate(() => globalThis.axe.run());
+  assert.ok(passes.length > 10, `only ${passes.length} rules had something to look at`);
+  return violations
+    .filter(({ impact }) => GRAVE.includes(impact))
+    .map(({ id, help, nodes }) => `${id} (${help}): ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
+}
+
+test('axe sees a fault where there is one', () =>
+  onPage(DESKTOP, async (page) => {
+    await page.evaluate(() => document.querySelector('main').append(document.createElement('button')));
+    assert.match((await faults(page)).join('\n'), /^button-name /m);
+  }));
+
+test('the page has no grave fault', () => onPage(DESKTOP, async (page) => assert.deepEqual(await faults(page), [])));
+
+test('nor has it on a phone', () => onPage(PHONE, async (page) => assert.deepEqual(await faults(page), [])));

@@ -1,0 +1,100 @@
+/**
+ * What screenshots, measurements and tests of the page need: a browser, and servers of their own.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const PROGRAM = process.env.HEATCAST ?? join(ROOT, 'build/heatcast');
+
+const CHROMIUM_FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--hide-scrollbars',
+];
+
+export function launch(flags = []) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [...CHROMIUM_FLAGS, ...flags],
+  });
+}
+
+/** Settings of whoever runs this must not reach the servers that it starts. */
+function environment(more) {
+  const clean = Object.entries(process.env).filter(([name]) => !/^(HEATCAST_|WS_|REDIS_|CORS_)/.test(name));
+  return { ...Object.fromEntries(clean), ...more };
+}
+
+/** Run `heatcast` to its end; what it says is an error's message unless it ends well. */
+export async function heatcast(...words) {
+  const child = spawn(PROGRAM, words, { env: environment({}), stdio: ['ignore', 'ignore', 'pipe'] });
+  const said = text(child.stderr);
+  const [status] = await once(child, 'close');
+  if (status !== 0) throw new Error(`heatcast ${words[0]} ended with ${status}:\n${await said}`);
+}
+
+/**
+ * `heatcast serve` on a free port, ready for requests.
+ * @param {string[]} flags
+ * @param {Record<string, string>} [more] environment
+ */
+export async function serve(flags, more = {}) {
+  const words = ['serve', '--listen', '127.0.0.1:0', '--log-level', 'warning', ...flags];
+  const child = spawn(PROGRAM, words, { env: environment(more), stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await ended;
+  };
+  for await (const line of createInterface({ input: child.stdout })) {
+    const url = /http:\/\/\S+/.exec(line)?.[0];
+    if (url) return { url, stop };
+  }
+  throw new Error(`${PROGRAM} did not start`);
+}
+
+/** A folder for databases that is gone when `use` ends. @param {(folder: string) => Promise<void>} use */
+export async function inTemporaryFolder(use) {
+  const folder = await mkdtemp(join(tmpdir(), 'heatcast-page-'));
+  try {
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Until the page shows its history. @param {import('playwright-core').Page} page */
+export function chartShown(page, timeout = 60_000) {
+  return page.waitForFunction(
+    () =>
+      globalThis.heatcast?.store?.count > 1 &&
+      [...document.querySelectorAll('.message')].every((message) => !message.checkVisibility()),
+    undefined,
+    { timeout },
+  );
+}
+
+/** Until it has taken in `n` more live updates, and drawn them. @param {import('playwright-core').Page} page */
+export async function updated(page, n = 1, timeout = 60_000) {
+  const since = await page.evaluate(() => globalThis.heatcast.updates);
+  await page.waitForFunction((wanted) => globalThis.heatcast.updates >= wanted, since + n, { timeout });
+  await drawn(page);
+}
+
+/** Two frames: the first may have begun before now. @param {import('playwright-core').Page} page */
+export function drawn(page) {
+  return page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}
