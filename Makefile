@@ -96,7 +96,15 @@ soak: build ## clients that come, go, stall and resume: nothing lost or grown; M
 	@HEATCAST=$(CURDIR)/$B/heatcast MODE=$(MODE) tests/load/soak.py --minutes $(or $(MINUTES),30) \
 		--clients $(or $(CLIENTS),2000) --seed $(or $(SEED),1)
 
-lint: setup-test floors ## formatting, both compilers' warnings, JavaScript and shell syntax
+bench-page: setup-test ## the page in Chromium: time, bytes and memory, for docs/page.md; SHORT=1: only printed
+	@$(SUBMAKE) program
+	@HEATCAST=$B/heatcast SHORT=$(SHORT) node tests/browser/bench-page.mjs
+
+screenshots: setup-test ## renew docs/screenshots, from HEATCAST_TEST_DATA or the simulated market
+	@$(SUBMAKE) program
+	@HEATCAST=$B/heatcast node tests/browser/screenshots.mjs
+
+lint: setup-test floors ## formatting, both compilers' warnings, JavaScript's rules and types, shell syntax
 	@scripts/lint
 
 floors: ## check who includes whom
