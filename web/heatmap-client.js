@@ -1,48 +1,109 @@
 /**
- * heatmap-client.js - a client of /ws/heatmap that stays connected.
+ * heatmap-client.js - a client of /ws/heatmap that stays up to date.
  *
  *   const client = new HeatmapWebSocket('ws://localhost:8000/ws/heatmap', { onSnapshot });
  *   client.connect();
  *   client.subscribe(['BTCUSDT'], { updateInterval: 5 });
  *
- * Reconnects with growing, jittered pauses and subscribes again by itself; notices a connection
- * that has died silently; after too many failed attempts it polls GET /heatmap/latest and goes on
- * trying the WebSocket once a minute. Runs in browsers and in Node; knows nothing of the page.
+ * Takes differences from the server and hands on whole states. Reconnects with growing random
+ * pauses and goes on from what it has; notices a server that has fallen silent; after too many
+ * failed attempts it polls GET /heatmap/latest and goes on trying the WebSocket once a minute. A
+ * hidden page asks for less. Runs in browsers and in Node; knows nothing of any page but whether it
+ * is hidden.
  *
- * Statuses: connecting, connected, slow (the server dropped snapshots for us in the last seconds),
+ * Statuses: connecting, connected, slow (the server skipped snapshots for us in the last seconds),
  * disconnected (a retry is due), failed (polling).
  */
+import { advance, isNews, snapshotOf } from './heatmap-state.js';
 
 /**
+ * @typedef {import('./heatmap-state.js').Snapshot} Snapshot
  * @typedef {'connecting'|'connected'|'slow'|'disconnected'|'failed'} Status
- * @typedef {{type: 'snapshot', symbol: string, timestamp: string, seq?: number, epoch?: string,
- *   data: {levels: {price: number, long_density: number, short_density: number}[],
- *   current_price: number, price_bin_size?: number,
- *   positions_created?: number, positions_consumed?: number}}} Snapshot
- * @typedef {{retryAt?: number, polling?: boolean}} StatusDetail retryAt: Date.now() of the next
- *   attempt; polling: with failed, whether the last poll was answered
+ * @typedef {object} StatusDetail what is going on, and since when
+ * @property {number} [since] Date.now() when the status began
+ * @property {number} [retryAt] Date.now() of the next attempt, while one is planned
+ * @property {number} [attempt] failed attempts in a row; 0 after a while of healthy data
+ * @property {boolean} [polling] with failed: whether polls are being answered
+ * @property {string} [reason] why the last connection or attempt ended, or what the server warns of
+ * @property {boolean} [hidden] whether the page is hidden, and less is asked for
+ *
+ * @typedef {object} WebSocketLike what is used of a WebSocket
+ * @property {number} readyState
+ * @property {any} onopen
+ * @property {any} onmessage
+ * @property {any} onerror
+ * @property {any} onclose
+ * @property {(data: string) => void} send
+ * @property {(code?: number) => void} close
+ * @property {() => void} [terminate] of `ws`: away with a peer that would not answer a close
+ *
+ * @typedef {object} PageLike what is used of a browser
+ * @property {EventTarget} window
+ * @property {EventTarget & {hidden: boolean}} document
+ *
  * @typedef {object} Options
- * @property {(message: Snapshot) => void} [onSnapshot]
- * @property {(status: Status, detail: StatusDetail) => void} [onStatusChange]
+ * @property {(snapshot: Snapshot) => void} [onSnapshot] it belongs to the caller
+ * @property {(status: Status, detail: StatusDetail) => void} [onStatusChange] also when only the
+ *   detail changed
  * @property {(error: any) => void} [onError] the server's `error` messages, socket errors
  * @property {number} [maxReconnectAttempts] failed attempts in a row before polling begins
- * @property {number} [reconnectDelay] ms before the first retry; doubles from one to the next
+ * @property {number} [reconnectDelay] ms, the most before the first retry; doubles from one to the next
  * @property {number} [reconnectDelayMax] ms
- * @property {number} [retryWhenFailed] ms between WebSocket attempts while polling
- * @property {number} [openTimeout] ms an attempt may take
- * @property {number} [healthyAfter] ms a connection must last to count as success
+ * @property {'delta'|'snapshot'} [mode] snapshot: for servers that know only the original protocol
+ * @property {PageLike | false} [page] whose events to heed; false: none. By default the browser's
+ * @property {number} [retryWhenFailed] ms between WebSocket attempts while polling, on average
+ * @property {number} [openTimeout] ms an attempt, or a poll, may take
+ * @property {number} [healthyAfter] ms of data after which failed attempts are forgotten
  * @property {number} [pongTimeout] ms of silence after our ping that mean death
  * @property {number} [slowFor] ms that a slow-consumer warning lasts
+ * @property {number} [rateLimitPause] ms, the most before a request is repeated that the server ignored
+ * @property {number} [hiddenInterval] seconds between snapshots while the page is hidden
  * @property {number} [pollUnit] ms per second of update interval while polling
  * @property {(symbol: string) => string} [pollUrl]
- * @property {typeof WebSocket} [WebSocket]
+ * @property {new (url: string) => WebSocketLike} [WebSocket]
  * @property {typeof fetch} [fetch]
  * @property {() => number} [random] 0..1
+ *
+ * @typedef {object} Subscription
+ * @property {number | undefined} interval seconds; undefined: the server's own rhythm
+ * @property {import('./heatmap-state.js').State | null} state
+ * @property {boolean} awaitsWhole deltas are of no use until a snapshot comes
  */
 
 const OPEN = 1; /* WebSocket.OPEN */
+/* Of one request: 20 symbols of the longest names, with what we have of them, stay below the 4096
+ * bytes that a server takes. */
+const SYMBOLS_MAX = 20;
+const INTERVAL_DEFAULT = 5; /* seconds between polls where the server would choose */
+const INTERVAL_MAX = 60;
+const PROBE_TIMEOUT = 5000;
+const NOTHING = { prices: [], long: [], short: [] };
+/* What belongs to one connection. */
+const TIMERS_OF_CONNECTION = ['open', 'healthy', 'pong', 'slow', 'resend'];
 
 export class HeatmapWebSocket {
+  /** @type {WebSocketLike | null} */
+  #ws = null;
+  #wanted = false; /* between connect() and disconnect() */
+  #heardOfServer = false; /* on this connection */
+  #lastHeard = 0;
+  #pongDue = 0;
+  #reason = '';
+  /** @type {number | undefined} ms to wait, as the server that is stopping told */
+  #toldPause;
+  #hidden = false;
+  /** @type {Map<string, Subscription>} */
+  #subscriptions = new Map();
+  #requests = 0;
+  /** @type {Map<number, string[]>} requests that the server has not acknowledged, and their symbols */
+  #pending = new Map();
+  #polling = false;
+  /** @type {Map<string, {stop: () => void, answered: boolean}>} by symbol */
+  #polls = new Map();
+  #keepaliveMs = 0;
+  /** @type {Record<string, ReturnType<typeof setTimeout> | undefined>} at most one of each name */
+  #timers = {};
+
   /**
    * @param {string} url
    * @param {Options} [options]
@@ -54,75 +115,74 @@ export class HeatmapWebSocket {
     this.onError = options.onError ?? (() => {});
     this.maxReconnectAttempts = options.maxReconnectAttempts ?? 5;
     this.reconnectDelay = options.reconnectDelay ?? 2000;
-    this.reconnectDelayMax = options.reconnectDelayMax ?? 30_000;
+    this.reconnectDelayMax = options.reconnectDelayMax ?? 32_000;
+    this.mode = options.mode ?? 'delta';
+    this.page = options.page ?? pageOfBrowser();
     this.retryWhenFailed = options.retryWhenFailed ?? 60_000;
     this.openTimeout = options.openTimeout ?? 10_000;
-    this.healthyAfter = options.healthyAfter ?? 5_000;
+    this.healthyAfter = options.healthyAfter ?? 30_000;
     this.pongTimeout = options.pongTimeout ?? 10_000;
     this.slowFor = options.slowFor ?? 10_000;
+    this.rateLimitPause = options.rateLimitPause ?? 2000;
+    this.hiddenInterval = options.hiddenInterval ?? INTERVAL_MAX;
     this.pollUnit = options.pollUnit ?? 1000;
     this.pollUrl = options.pollUrl ?? ((symbol) => latestUrl(url, symbol));
     this.WebSocket = options.WebSocket ?? globalThis.WebSocket;
     this.fetch = options.fetch ?? globalThis.fetch?.bind(globalThis);
     this.random = options.random ?? Math.random;
 
-    /** @type {WebSocket | null} */
-    this.ws = null;
     /** @type {Status} */
     this.status = 'disconnected';
+    /** @type {StatusDetail} */
+    this.detail = { since: Date.now(), attempt: 0, polling: false, reason: '', hidden: false };
     this.reconnectAttempts = 0;
-    /** @type {Map<string, number | undefined>} symbol to update interval, seconds */
-    this.subscriptions = new Map();
-    this.wanted = false; /* between connect() and disconnect() */
-    this.lastHeard = 0;
-    this.polling = false;
-    this.pollAnswered = true;
-    /** @type {Map<string, string>} symbol to the version seen last, so that a poll tells only news */
-    this.seen = new Map();
-    /** @type {Record<string, ReturnType<typeof setTimeout> | undefined>} at most one of each name */
-    this.timers = {};
   }
 
   connect() {
-    if (this.wanted) return;
-    this.wanted = true;
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#reason = '';
     this.reconnectAttempts = 0;
-    if (!this.keepalive) this.startKeepalive();
+    this.#heedPage();
+    if (!this.#keepaliveMs) this.startKeepalive();
     this.#open();
   }
 
-  /** Close for good; connect() begins anew. */
+  /** Close for good; connect() begins anew, and every symbol with a whole snapshot. */
   disconnect() {
-    this.wanted = false;
+    this.#wanted = false;
     this.stopKeepalive();
+    this.#ignorePage();
     this.#stopPolling();
-    for (const name of Object.keys(this.timers)) this.#cancel(name);
-    this.#release(1000);
-    this.#setStatus('disconnected', {});
+    for (const name of Object.keys(this.#timers)) this.#cancel(name);
+    for (const kept of this.#subscriptions.values()) kept.state = null;
+    this.#release()?.close(1000);
+    this.#reason = 'closed by the caller';
+    this.#setStatus('disconnected');
   }
 
   /**
-   * Remembered across reconnects; may be called before the connection is open. Subscribing again
-   * changes the interval.
+   * Remembered across reconnects; may be called before the connection is open. The newest snapshot
+   * comes at once. Subscribing again changes the interval.
    * @param {string[]} symbols
-   * @param {{updateInterval?: number}} [options] seconds
+   * @param {{updateInterval?: number}} [options] seconds; 0 is every version
    */
   subscribe(symbols, { updateInterval } = {}) {
     for (const symbol of symbols) {
-      this.subscriptions.set(symbol, updateInterval);
-      this.seen.delete(symbol);
+      this.#subscriptions.set(symbol, { interval: updateInterval, state: null, awaitsWhole: false });
     }
-    this.#sendSubscribe(symbols, updateInterval);
-    if (this.polling) this.#poll();
+    this.#sendSubscribe(symbols);
+    if (this.#polling) for (const symbol of symbols) this.#poll(symbol);
   }
 
   /** @param {string[]} symbols */
   unsubscribe(symbols) {
     for (const symbol of symbols) {
-      this.subscriptions.delete(symbol);
-      this.seen.delete(symbol);
+      this.#subscriptions.delete(symbol);
+      this.#polls.get(symbol)?.stop();
+      this.#polls.delete(symbol);
     }
-    this.send({ action: 'unsubscribe', symbols });
+    this.#sendUnsubscribe(symbols);
   }
 
   /**
@@ -130,88 +190,77 @@ export class HeatmapWebSocket {
    * @returns {boolean} whether there was a connection to send it on
    */
   send(message) {
-    if (!this.ws || this.ws.readyState !== OPEN) return false;
-    this.ws.send(JSON.stringify(message));
+    if (!this.#ws || this.#ws.readyState !== OPEN) return false;
+    this.#ws.send(JSON.stringify(message));
     return true;
   }
 
   /**
-   * Look after the connection every `ms`: a silent one is pinged, one that does not answer is
-   * given up without waiting for its close. connect() does this by itself.
+   * Look after the connection: a server that was silent for `ms` is pinged, one that does not
+   * answer is given up without waiting for its close. connect() does this by itself.
    * @param {number} [ms]
    */
   startKeepalive(ms = 15_000) {
-    this.stopKeepalive();
-    this.keepalive = setInterval(() => {
-      if (Date.now() - this.lastHeard >= ms) this.#ping(this.pongTimeout);
-    }, ms);
+    this.#keepaliveMs = ms;
+    this.#watch();
   }
 
   stopKeepalive() {
-    clearInterval(this.keepalive);
-    this.keepalive = undefined;
+    this.#keepaliveMs = 0;
+    this.#cancel('watch');
   }
 
   /** Something happened (wake-up, network back): try now, or check that the connection lives. */
   probe() {
-    if (!this.wanted) return;
-    if (this.timers.retry) {
-      this.#cancel('retry');
-      this.#open();
-    } else {
-      this.#ping(Math.min(this.pongTimeout, 5000));
-    }
+    if (!this.#wanted) return;
+    if (this.#timers.retry) this.#open();
+    else this.#ping(Math.min(this.pongTimeout, PROBE_TIMEOUT));
+    if (this.#polling) this.#pollAll();
   }
 
+  /* The life of a connection. */
+
   #open() {
-    this.#release(1000);
-    if (!this.polling) this.#setStatus('connecting', {});
+    this.#cancel('retry');
+    if (!this.#polling) this.#setStatus('connecting');
+    this.#heardOfServer = false;
+    this.#toldPause = undefined;
     let ws;
     try {
       ws = new this.WebSocket(this.url);
     } catch (error) {
       this.onError(error);
-      this.#lost('');
+      this.#lost('no WebSocket can be made');
       return;
     }
-    this.ws = ws;
+    this.#ws = ws;
     ws.onopen = () => this.#opened();
-    ws.onmessage = (event) => this.#received(event.data);
-    ws.onerror = (event) => this.onError(event);
-    ws.onclose = (event) => this.#lost(event.reason);
-    this.#after('open', this.openTimeout, () => this.#lost(''));
+    ws.onmessage = (/** @type {any} */ event) => this.#received(event.data);
+    ws.onerror = (/** @type {any} */ event) => this.onError(event);
+    ws.onclose = (/** @type {any} */ event) => this.#closed(event);
+    this.#after('open', this.openTimeout, () => this.#lost(`no connection within ${this.openTimeout} ms`));
   }
 
   #opened() {
     this.#cancel('open');
-    this.lastHeard = Date.now();
-    /* A server that accepts and closes at once must still meet growing pauses. */
-    this.#after('healthy', this.healthyAfter, () => (this.reconnectAttempts = 0));
-    this.#stopPolling();
-    this.#setStatus('connected', {});
-    this.#resubscribe();
+    this.#lastHeard = performance.now();
+    this.#pending.clear();
+    this.#sendSubscribe([...this.#subscriptions.keys()]);
+    /* Polls are worth more than a socket that was opened and stays silent. */
+    if (this.#polling) this.#ping(this.pongTimeout);
+    else this.#connected();
   }
 
-  /** One message per distinct update interval. */
-  #resubscribe() {
-    /** @type {Map<number | undefined, string[]>} */
-    const byInterval = new Map();
-    for (const [symbol, interval] of this.subscriptions) {
-      byInterval.set(interval, [...(byInterval.get(interval) ?? []), symbol]);
-    }
-    for (const [interval, symbols] of byInterval) this.#sendSubscribe(symbols, interval);
-  }
-
-  /** @param {string[]} symbols @param {number | undefined} interval */
-  #sendSubscribe(symbols, interval) {
-    const message = { action: 'subscribe', symbols };
-    this.send(interval === undefined ? message : { ...message, update_interval: interval });
+  #connected() {
+    this.#reason = '';
+    this.#setStatus('connected');
   }
 
   /** @param {any} text */
   #received(text) {
-    this.lastHeard = Date.now();
+    this.#lastHeard = performance.now();
     this.#cancel('pong');
+    if (!this.#heardOfServer) this.#heardFirst();
     let message;
     try {
       message = JSON.parse(text);
@@ -219,149 +268,397 @@ export class HeatmapWebSocket {
       this.onError(error);
       return;
     }
+    this.#heed(message);
+  }
+
+  #heardFirst() {
+    this.#heardOfServer = true;
+    /* A server that accepts and closes at once must still meet growing pauses. */
+    this.#after('healthy', this.healthyAfter, () => (this.reconnectAttempts = 0));
+    if (!this.#polling) return;
+    this.#stopPolling();
+    this.#connected();
+  }
+
+  /** @param {any} message */
+  #heed(message) {
     switch (message?.type) {
       case 'snapshot':
-        this.seen.set(message.symbol, version(message));
-        this.onSnapshot(message);
+      case 'delta':
+        this.#take(message, false);
+        break;
+      case 'subscribed':
+      case 'unsubscribed':
+        this.#pending.delete(message.id);
         break;
       case 'warning':
-        if (message.code === 'SLOW_CONSUMER') this.#slow();
+        this.#warned(message);
         break;
       case 'error':
+        if (message.code === 'RATE_LIMITED') this.#limited();
         this.onError(message);
         break;
     }
   }
 
-  #slow() {
-    this.#setStatus('slow', {});
-    this.#after('slow', this.slowFor, () => this.#setStatus('connected', {}));
+  /** @param {any} warning */
+  #warned({ code, message, reconnect_in_ms }) {
+    const reason = `${code}: ${message ?? ''}`;
+    if (code === 'SLOW_CONSUMER') {
+      this.#setStatus('slow', { reason });
+      this.#after('slow', this.slowFor, () => this.#setStatus('connected'));
+    } else if (code === 'SERVER_SHUTDOWN') {
+      if (reconnect_in_ms >= 0) this.#toldPause = reconnect_in_ms;
+      this.#setStatus(this.status, { reason });
+    } else if (code === 'CONNECTION_UNSTABLE') {
+      /* Others of our address were cut: should this one be, it was not the first. */
+      this.reconnectAttempts = Math.max(this.reconnectAttempts, 1);
+      this.#setStatus(this.status, { reason });
+    }
+  }
+
+  /** @param {{code?: number, reason?: any}} event */
+  #closed({ code = 1006, reason }) {
+    const text = String(reason ?? '');
+    /* A server that is stopping says how long to wait: "... reconnect in 1200 ms". */
+    const told = /(\d+) ?ms/.exec(text);
+    if (told) this.#toldPause = Number(told[1]);
+    this.#lost(`${code} ${text}`.trim(), code);
+  }
+
+  /**
+   * The connection or the attempt is over: plan the next.
+   * @param {string} reason
+   * @param {number} [code]
+   */
+  #lost(reason, code) {
+    const ws = this.#release();
+    if (ws?.terminate) ws.terminate(); /* a close handshake with a dead peer may take minutes */
+    else ws?.close();
+    for (const name of TIMERS_OF_CONNECTION) this.#cancel(name);
+    if (!this.#wanted) return;
+
+    this.#reason = reason;
+    this.reconnectAttempts++;
+    const failed = this.reconnectAttempts > this.maxReconnectAttempts;
+    const delay = failed ? this.retryWhenFailed * (0.75 + this.random() / 2) : this.#backoff(code);
+    this.#after('retry', delay, () => this.#open());
+    if (failed) this.#startPolling();
+    this.#setStatus(failed ? 'failed' : 'disconnected', { retryAt: Date.now() + delay });
+  }
+
+  /**
+   * As long as the server told, or anything up to a bound that doubles: clients that were cut off
+   * together do not come back together. Who was told to try again later (1013) does not try at once.
+   * @param {number | undefined} code
+   */
+  #backoff(code) {
+    if (this.#toldPause !== undefined) return Math.min(this.#toldPause, this.reconnectDelayMax);
+    const most = Math.min(this.reconnectDelay * 2 ** (this.reconnectAttempts - 1), this.reconnectDelayMax);
+    const least = code === 1013 ? most / 2 : 0;
+    return least + this.random() * (most - least);
+  }
+
+  /** The socket, which we hear no more of. */
+  #release() {
+    const ws = this.#ws;
+    this.#ws = null;
+    if (!ws) return null;
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    ws.onerror = () => {};
+    return ws;
+  }
+
+  /* Is the server there? Browsers do not show its pings to scripts, so silence is ended by ours. */
+
+  #watch() {
+    const quiet = performance.now() - this.#lastHeard;
+    const due = quiet >= this.#keepaliveMs;
+    if (due) this.#ping(this.pongTimeout);
+    this.#after('watch', due ? this.#keepaliveMs : this.#keepaliveMs - quiet, () => this.#watch());
   }
 
   /** @param {number} timeout */
   #ping(timeout) {
-    if (this.timers.pong || !this.send({ action: 'ping' })) return;
-    this.#after('pong', timeout, () => this.#lost(''));
+    const due = performance.now() + timeout;
+    if (this.#timers.pong && this.#pongDue <= due) return;
+    if (!this.send({ action: 'ping' })) return;
+    this.#pongDue = due;
+    this.#after('pong', timeout, () => this.#missed(timeout));
   }
 
-  /** The connection or the attempt is over: plan the next. @param {string} reason */
-  #lost(reason) {
-    this.#release(1000);
-    for (const name of ['open', 'healthy', 'pong', 'slow']) this.#cancel(name);
-    if (!this.wanted) return;
+  /** @param {number} timeout */
+  #missed(timeout) {
+    /* A timer that comes far too late has slept, and the answer may lie behind it: ask again. */
+    if (performance.now() > this.#pongDue + timeout / 2) this.#ping(timeout);
+    else this.#lost(`no answer within ${timeout} ms`);
+  }
 
-    this.reconnectAttempts++;
-    const failed = this.reconnectAttempts > this.maxReconnectAttempts;
-    const delay = failed ? this.#jitter(this.retryWhenFailed) : this.#backoff(reason);
-    this.#after('retry', delay, () => this.#open());
-    if (failed) {
-      if (!this.polling) this.#startPolling();
-    } else {
-      this.#setStatus('disconnected', { retryAt: Date.now() + delay });
+  /* Subscriptions and what they bring. */
+
+  /**
+   * Ask for these, from where we are: one request per distinct update interval.
+   * @param {string[]} symbols
+   */
+  #sendSubscribe(symbols) {
+    /** @type {Map<number | undefined, string[]>} */
+    const byInterval = new Map();
+    for (const symbol of symbols) {
+      const interval = this.#intervalOf(symbol);
+      byInterval.set(interval, [...(byInterval.get(interval) ?? []), symbol]);
     }
+    for (const [interval, those] of byInterval) {
+      for (const some of portions(those)) this.#request('subscribe', some, this.#wishes(some, interval));
+    }
+  }
+
+  /** @param {string[]} symbols */
+  #sendUnsubscribe(symbols) {
+    for (const some of portions(symbols)) this.#request('unsubscribe', some, {});
+  }
+
+  /** @param {string} action @param {string[]} symbols @param {object} wishes */
+  #request(action, symbols, wishes) {
+    if (this.mode === 'snapshot') {
+      this.send({ action, symbols, ...wishes });
+      return;
+    }
+    const id = ++this.#requests;
+    if (this.send({ action, symbols, ...wishes, id })) this.#pending.set(id, symbols);
+  }
+
+  /** @param {string[]} symbols @param {number | undefined} interval */
+  #wishes(symbols, interval) {
+    const wishes = interval === undefined ? {} : { update_interval: interval };
+    if (this.mode === 'snapshot') return wishes;
+    /** @type {Record<string, number>} */
+    const since = {};
+    /** @type {Record<string, string>} */
+    const epoch = {};
+    for (const symbol of symbols) {
+      const kept = /** @type {Subscription} */ (this.#subscriptions.get(symbol));
+      const { seq, epoch: begun } = kept.state?.message ?? {};
+      kept.awaitsWhole ||= begun === undefined;
+      if (kept.awaitsWhole) continue;
+      since[symbol] = seq;
+      epoch[symbol] = begun;
+    }
+    const had = Object.keys(since).length > 0 ? { since, epoch } : {};
+    return { ...wishes, mode: 'delta', format: 'columns', ...had };
+  }
+
+  /** @param {string} symbol @returns {number | undefined} seconds */
+  #intervalOf(symbol) {
+    const interval = this.#subscriptions.get(symbol)?.interval;
+    return this.#hidden ? Math.max(interval ?? 0, this.hiddenInterval) : interval;
+  }
+
+  /** @param {any} message snapshot or delta @param {boolean} polled */
+  #take(message, polled) {
+    const kept = this.#subscriptions.get(message.symbol);
+    if (!kept) return; /* sent before the server heard that we left */
+    const raw = this.mode === 'snapshot';
+    let next;
+    try {
+      next = raw ? { message, columns: NOTHING } : advance(kept.state, message);
+    } catch (error) {
+      this.onError(error);
+      return;
+    }
+    if (!next) {
+      this.#mend(kept, message);
+      return;
+    }
+    const isNew = isNews(kept.state?.message, message, polled);
+    if (isNew || !polled) Object.assign(kept, { state: next, awaitsWhole: false });
+    if (isNew) this.onSnapshot(raw ? message : snapshotOf(next));
   }
 
   /**
-   * A server that is going down says in its close reason how long to wait ("... 1200 ms").
-   * @param {string} reason
+   * A delta that does not apply to what we have. One that is older than it crossed a request of
+   * ours; after any other only the whole helps.
+   * @param {Subscription} kept
+   * @param {any} message
    */
-  #backoff(reason) {
-    const told = /(\d+) ?ms/.exec(reason ?? '');
-    if (told) return Math.min(Number(told[1]), this.reconnectDelayMax);
-    const delay = this.reconnectDelay * 2 ** (this.reconnectAttempts - 1);
-    return this.#jitter(Math.min(delay, this.reconnectDelayMax));
+  #mend(kept, message) {
+    const had = kept.state?.message;
+    if (kept.awaitsWhole || (had?.epoch === message.epoch && message.seq <= had?.seq)) return;
+    kept.awaitsWhole = true;
+    this.#sendSubscribe([message.symbol]);
   }
 
-  /** Half fixed, half random: clients that were cut off together do not come back together. */
-  #jitter(/** @type {number} */ ms) {
-    return ms * (0.5 + this.random() / 2);
+  /** The server ignored a request of ours; which one shows by what it acknowledges. */
+  #limited() {
+    if (this.#pending.size === 0 || this.#timers.resend) return;
+    const pause = this.rateLimitPause * (0.5 + this.random() / 2);
+    this.#after('resend', pause, () => this.#resend());
   }
 
-  /** Let go of the socket at once; a close handshake with a dead peer may take minutes. */
-  #release(/** @type {number} */ code) {
-    const ws = this.ws;
-    if (!ws) return;
-    this.ws = null;
-    ws.onopen = ws.onmessage = ws.onclose = null;
-    ws.onerror = () => {};
-    if (ws.readyState <= OPEN) ws.close(code);
+  #resend() {
+    const symbols = [...new Set([...this.#pending.values()].flat())];
+    this.#pending.clear();
+    this.#sendSubscribe(symbols.filter((symbol) => this.#subscriptions.has(symbol)));
+    this.#sendUnsubscribe(symbols.filter((symbol) => !this.#subscriptions.has(symbol)));
   }
+
+  /* Polling, while no WebSocket is to be had. */
 
   #startPolling() {
-    this.polling = true;
-    this.pollAnswered = true;
-    this.#setStatus('failed', { polling: true });
-    this.#poll();
+    if (this.#polling || !this.fetch) return;
+    this.#polling = true;
+    this.#pollAll();
+  }
+
+  #pollAll() {
+    for (const symbol of this.#subscriptions.keys()) this.#poll(symbol);
   }
 
   #stopPolling() {
-    this.polling = false;
-    this.#cancel('poll');
+    this.#polling = false;
+    for (const { stop } of this.#polls.values()) stop();
+    this.#polls.clear();
   }
 
-  async #poll() {
-    if (!this.fetch) return;
-    this.#cancel('poll');
-    const round = (this.pollRound = {}); /* a later #poll() takes over from this one */
-    const results = await Promise.all([...this.subscriptions.keys()].map((s) => this.#pollSymbol(s)));
-    if (!this.polling || this.pollRound !== round) return;
-    const answered = results.every(Boolean);
-    if (answered !== this.pollAnswered) {
-      this.pollAnswered = answered;
-      this.#setStatus('failed', { polling: answered });
-    }
-    const seconds = Math.min(...[...this.subscriptions.values()].map((s) => s ?? 5), 60);
-    this.#after('poll', Math.max(seconds, 1) * this.pollUnit, () => this.#poll());
+  /** Now, and then every update interval. @param {string} symbol */
+  #poll(symbol) {
+    const former = this.#polls.get(symbol);
+    former?.stop();
+    const poll = { stop: () => {}, answered: former?.answered ?? false };
+    this.#polls.set(symbol, poll);
+    poll.stop = repeat(async (signal) => {
+      const { answered, message, pause } = await this.#latest(symbol, signal);
+      if (this.#polls.get(symbol) === poll) this.#polled(poll, answered, message);
+      const seconds = this.#intervalOf(symbol) ?? INTERVAL_DEFAULT;
+      return Math.max(Math.min(Math.max(seconds, 1), INTERVAL_MAX) * this.pollUnit, pause);
+    }, this.openTimeout);
   }
 
-  /** @param {string} symbol @returns {Promise<boolean>} whether the server answered */
-  async #pollSymbol(symbol) {
+  /** @param {string} symbol @param {AbortSignal} signal */
+  async #latest(symbol, signal) {
     try {
-      const response = await this.fetch(this.pollUrl(symbol), { cache: 'no-cache' });
-      if (!response.ok) return response.status === 404; /* no data yet is an answer */
-      const message = await response.json();
-      const news = version(message) !== this.seen.get(symbol);
-      if (this.polling && news && this.subscriptions.has(symbol)) {
-        this.seen.set(symbol, version(message));
-        this.onSnapshot(message);
-      }
-      return true;
+      const response = await this.fetch(this.pollUrl(symbol), { cache: 'no-cache', signal });
+      const message = response.ok ? await response.json() : null;
+      const pause = Number(response.headers.get('Retry-After') ?? 0) * 1000;
+      return { answered: response.status < 500, message, pause }; /* "no data yet" is an answer */
     } catch {
-      return false;
+      return { answered: false, message: null, pause: 0 };
     }
   }
 
-  /** @param {Status} status @param {StatusDetail} detail */
-  #setStatus(status, detail) {
+  /** @param {{answered: boolean}} poll @param {boolean} answered @param {any} message */
+  #polled(poll, answered, message) {
+    const before = this.#isAnswered();
+    poll.answered = answered;
+    if (this.#isAnswered() !== before) this.#setStatus('failed', { retryAt: this.detail.retryAt });
+    if (message) this.#take(message, true);
+  }
+
+  #isAnswered() {
+    return [...this.#polls.values()].some(({ answered }) => answered);
+  }
+
+  /* The page that it lives in, where there is one. */
+
+  #heedPage() {
+    if (!this.page) return;
+    this.#hidden = this.page.document.hidden;
+    this.page.window.addEventListener('online', this.#onPage);
+    this.page.window.addEventListener('pageshow', this.#onPage);
+    this.page.document.addEventListener('visibilitychange', this.#onPage);
+  }
+
+  #ignorePage() {
+    if (!this.page) return;
+    this.page.window.removeEventListener('online', this.#onPage);
+    this.page.window.removeEventListener('pageshow', this.#onPage);
+    this.page.document.removeEventListener('visibilitychange', this.#onPage);
+  }
+
+  #onPage = () => {
+    const hidden = this.page ? this.page.document.hidden : false;
+    const turned = hidden !== this.#hidden;
+    this.#hidden = hidden;
+    if (turned) {
+      this.#sendSubscribe([...this.#subscriptions.keys()]);
+      this.#setStatus(this.status, { retryAt: this.detail.retryAt, reason: this.detail.reason });
+    }
+    if (!turned || !hidden) this.probe();
+  };
+
+  /**
+   * @param {Status} status
+   * @param {{retryAt?: number, reason?: string}} [more]
+   */
+  #setStatus(status, { retryAt, reason = this.#reason } = {}) {
+    const detail = {
+      since: status === this.status ? this.detail.since : Date.now(),
+      attempt: this.reconnectAttempts,
+      polling: this.#isAnswered(),
+      reason,
+      hidden: this.#hidden,
+    };
     this.status = status;
-    this.onStatusChange(status, detail);
+    this.detail = retryAt === undefined ? detail : { ...detail, retryAt };
+    this.onStatusChange(status, this.detail);
   }
 
   /** @param {string} name @param {number} ms @param {() => void} run */
   #after(name, ms, run) {
     this.#cancel(name);
-    this.timers[name] = setTimeout(() => {
-      this.timers[name] = undefined;
+    this.#timers[name] = setTimeout(() => {
+      this.#timers[name] = undefined;
       run();
     }, ms);
   }
 
   /** @param {string} name */
   #cancel(name) {
-    clearTimeout(this.timers[name]);
-    this.timers[name] = undefined;
+    clearTimeout(this.#timers[name]);
+    this.#timers[name] = undefined;
   }
 }
 
-/** @param {Snapshot} message */
-function version(message) {
-  return `${message.epoch}:${message.seq}:${message.timestamp}`;
+/**
+ * Ask now, and again after as many ms as each asking says; one that takes too long is given up.
+ * @param {(signal: AbortSignal) => Promise<number>} ask never rejects
+ * @param {number} timeout ms
+ * @returns {() => void} ends it
+ */
+function repeat(ask, timeout) {
+  let abort = new AbortController();
+  let ended = false;
+  /** @type {ReturnType<typeof setTimeout>} */
+  let timer;
+  const round = async () => {
+    abort = new AbortController();
+    timer = setTimeout(() => abort.abort(), timeout);
+    const pause = await ask(abort.signal);
+    clearTimeout(timer);
+    if (!ended) timer = setTimeout(round, pause);
+  };
+  round();
+  return () => {
+    ended = true;
+    clearTimeout(timer);
+    abort.abort();
+  };
+}
+
+/** @param {string[]} symbols @returns {string[][]} */
+function portions(symbols) {
+  const count = Math.ceil(symbols.length / SYMBOLS_MAX);
+  return Array.from({ length: count }, (_, i) => symbols.slice(i * SYMBOLS_MAX, (i + 1) * SYMBOLS_MAX));
+}
+
+/** @returns {PageLike | false} */
+function pageOfBrowser() {
+  return typeof document === 'undefined' ? false : { window: globalThis, document };
 }
 
 /** @param {string} wsUrl @param {string} symbol */
 function latestUrl(wsUrl, symbol) {
-  const url = new URL(wsUrl);
-  url.protocol = url.protocol === 'wss:' ? 'https:' : 'http:';
+  const url = new URL(wsUrl, globalThis.location?.href);
+  url.protocol = url.protocol === 'wss:' || url.protocol === 'https:' ? 'https:' : 'http:';
   url.pathname = url.pathname.replace(/\/ws\/heatmap$/, '/heatmap/latest');
   url.search = new URLSearchParams({ symbol }).toString();
   return url.href;
