@@ -308,9 +308,10 @@ const quantile = (numbers, part) => [...numbers].sort((a, b) => a - b)[Math.max(
 
 /** Where a first load's bytes went, kB. */
 function bytesByKind(requests) {
-  const kinds = { 'history and candles': 0, 'chart library': 0, 'the page’s own files': 0, 'the rest': 0 };
+  const kinds = { heatmap: 0, candles: 0, 'chart library': 0, 'the page’s own files': 0, 'the rest': 0 };
   for (const { path, bytes } of requests) {
-    if (/^\/(liquidations|prices)\//.test(path)) kinds['history and candles'] += bytes;
+    if (path.startsWith('/liquidations/')) kinds.heatmap += bytes;
+    else if (path.startsWith('/prices/')) kinds.candles += bytes;
     else if (path.startsWith('/vendor/')) kinds['chart library'] += bytes;
     else if (/\/$|\.(js|css|svg|html)$/.test(path)) kinds['the page’s own files'] += bytes;
     else kinds['the rest'] += bytes;
