@@ -4,7 +4,7 @@
  * Each is a <dialog> that is made when it opens and gone when it closes; the browser keeps the
  * focus inside, closes it with Escape, and gives the focus back.
  */
-import { make, setText, uniqueId } from './dom.js';
+import { fillTrack, make, setText, uniqueId } from './dom.js';
 import { STREAM_MIX, TIERS, formatWeights, isStreamMix, parseWeights, sharesOf } from './settings.js';
 
 const WEIGHT_MAX = 100;
@@ -65,7 +65,7 @@ export function editWeights({ weights, onApply }) {
   const dialog = openDialog(
     'Leverage weights',
     [
-      make('p', {}, 'How much of new open interest is opened at each leverage.'),
+      make('p', {}, 'Share of new open interest at each leverage.'),
       make('div', { class: 'weights' }, ...rows.map(({ row }) => row)),
       problem,
       make('p', { class: 'dialog-note' }, weightsNote()),
@@ -99,6 +99,7 @@ function makeWeight(tier) {
 function showShare({ slider, share }, percentage) {
   setText(share, percentage);
   slider.setAttribute('aria-valuetext', `${slider.value}, share ${percentage}`);
+  fillTrack(slider);
 }
 
 /**

@@ -18,9 +18,23 @@ export function make(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** Change a text only where it differs: what stays the same costs no layout. @param {Element} element @param {string} text */
+/**
+ * Change a text only where it differs: what stays the same costs no layout.
+ * @param {Element} element
+ * @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Tell the style sheet how far a slider is: not all browsers paint the part before the handle.
+ * @param {HTMLInputElement} slider
+ */
+export function fillTrack(slider) {
+  const [least, most] = [Number(slider.min), Number(slider.max)];
+  const part = most > least ? (slider.valueAsNumber - least) / (most - least) : 0;
+  slider.style.setProperty('--part', String(part));
 }
 
 let ids = 0;

@@ -30,7 +30,7 @@ export function rangeSlider(container, { label, low, high, format, onInput }) {
   const fill = make('div', { class: 'range-fill' });
   const track = make('div', { class: 'range-track' }, fill, ...handles);
   const name = make('span', { class: 'range-label', 'aria-hidden': 'true' }, label);
-  const group = make('div', { class: 'range', role: 'group', 'aria-label': label }, name, words[0], track, words[1]);
+  const group = make('div', { class: 'range-slider', role: 'group', 'aria-label': label }, name, words[0], track, words[1]);
 
   const show = () => {
     fill.style.left = percent(values[0]);

@@ -1,7 +1,7 @@
 /**
  * replay-bar.js - where a replay is, how fast it runs, and, where the server lets us, both changed.
  */
-import { make, setText } from './dom.js';
+import { fillTrack, make, setText } from './dom.js';
 import { clock } from './format.js';
 import { parseTime } from './rest.js';
 
@@ -57,7 +57,7 @@ class ReplayBar {
       make('div', { class: 'replay-track' }, this.start, this.slider, this.end),
       this.speeds,
     );
-    this.bar = make('div', { class: 'replay', role: 'group', 'aria-label': 'Replay' }, this.controls, this.text);
+    this.bar = make('div', { class: 'replay-bar', role: 'group', 'aria-label': 'Replay' }, this.controls, this.text);
     container.append(this.bar);
 
     this.button.addEventListener('click', () => onPause(!this.paused));
@@ -108,6 +108,7 @@ class ReplayBar {
   #wordPosition(time) {
     setText(this.time, timeText(time));
     this.slider.setAttribute('aria-valuetext', timeText(time));
+    fillTrack(this.slider);
   }
 
   /** A speed that is none of ours is offered too: it is the present one. @param {number} speed */

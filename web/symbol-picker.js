@@ -67,7 +67,7 @@ class SymbolPicker {
       spellcheck: 'false',
       enterkeyhint: 'done',
     });
-    container.append(make('div', { class: 'picker' }, this.input, this.popup, this.count));
+    container.append(make('div', { class: 'symbol-picker' }, this.input, this.popup, this.count));
     this.#listen();
   }
 

@@ -236,7 +236,7 @@ test('typing filters, Enter picks the first that can be had', async () => {
   await input.click();
   await page.keyboard.type('eth');
   assert.deepEqual(await listed(), { all: ['ETHBTC', 'ETHUSDT'], active: 'ETHUSDT', expanded: 'true' });
-  assert.equal(await page.locator('.picker').getByRole('status').innerText(), '2 markets');
+  assert.equal(await page.locator('.symbol-picker').getByRole('status').innerText(), '2 markets');
   await page.keyboard.press('Enter');
   assert.deepEqual(await calls(), [['pick', 'ETHUSDT']]);
   assert.equal(await input.inputValue(), 'ETHUSDT');
@@ -299,7 +299,7 @@ test('what does not exist is said', async () => {
   await (await showPicker()).click();
   await page.keyboard.type('doge');
   assert.equal(await page.getByText('No such market').isVisible(), true);
-  assert.equal(await page.locator('.picker').getByRole('status').innerText(), '0 markets');
+  assert.equal(await page.locator('.symbol-picker').getByRole('status').innerText(), '0 markets');
   await page.keyboard.press('Enter');
   assert.deepEqual(await calls(), []);
 });
@@ -475,11 +475,11 @@ test('times may be as the server writes them', async () => {
 
 test('without control a replay is told as text only', async () => {
   await showReplay({ control: false, speed: 7 });
-  assert.equal(await page.locator('.replay').innerText(), 'Replay 7× · 2025-12-25 10:00 UTC');
-  assert.equal(await page.locator('.replay').getByRole('slider').count(), 0);
-  assert.equal(await page.locator('.replay').getByRole('button').count(), 0);
+  assert.equal(await page.locator('.replay-bar').innerText(), 'Replay 7× · 2025-12-25 10:00 UTC');
+  assert.equal(await page.locator('.replay-bar').getByRole('slider').count(), 0);
+  assert.equal(await page.locator('.replay-bar').getByRole('button').count(), 0);
   await setReplay({ control: false, paused: true });
-  assert.equal(await page.locator('.replay').innerText(), 'Replay paused · 2025-12-25 10:00 UTC');
+  assert.equal(await page.locator('.replay-bar').innerText(), 'Replay paused · 2025-12-25 10:00 UTC');
 });
 
 test('the button pauses what plays and plays what is paused', async () => {
@@ -538,7 +538,7 @@ test('a replay bar that is gone calls nobody', async () => {
       setTimeout(resolve, 800);
     });
   });
-  assert.equal(await page.locator('.replay').count(), 0);
+  assert.equal(await page.locator('.replay-bar').count(), 0);
   assert.deepEqual(await calls(), []);
 });
 
