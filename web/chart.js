@@ -1,6 +1,7 @@
 /**
  * chart.js - the chart: time and price axes, candles and crosshair by lightweight-charts, the heat
- * behind them by HeatPrimitive. Knows a HeatStore, never the network.
+ * behind them by HeatPrimitive, profile, curves and marks over it by overlays.js. Knows a HeatStore,
+ * never the network.
  */
 import {
   createChart,
@@ -8,24 +9,42 @@ import {
   CrosshairMode,
   LineStyle,
 } from './vendor/lightweight-charts.mjs';
-import { HeatPrimitive } from './heat-primitive.js';
-import { BACKGROUND } from './palette.js';
+import { HeatPrimitive, LINE_BELOW } from './heat-primitive.js';
+import { ProfileOverlay, SweepOverlay, areaWidth } from './overlays.js';
+import { BACKGROUNDS, cssColour, densityAt } from './palette.js';
+
+/** @typedef {import('./heat-store.js').HeatStore} HeatStore */
 
 /* Near-white and orange-magenta: told apart without telling red from green, and both unlike the
- * palette of the heat. */
+ * palettes of the heat. With the dark outline that HeatPrimitive gives them they show on light
+ * backgrounds too. */
 const UP = '#f5f3ff';
 const DOWN = '#ff4f7b';
+const UNSEEN = 'rgba(0, 0, 0, 0)';
+
+const THEMES = {
+  dark: { text: '#b9b3d0', border: '#2a2145', cross: '#ffffff70', label: '#3a2d63', price: '#ffffffb0' },
+  light: { text: '#4a4266', border: '#d9d4e8', cross: '#1b133680', label: '#4b3d78', price: '#1b1336c0' },
+};
+
+/** Free room right of the newest column where no profile is, CSS pixels. */
+const MARGIN = 20;
+/** A year's columns fit a phone. */
+const BAR_SPACING_MIN = 0.05;
+/** How far one notch of the wheel moves the price axis. */
+const WHEEL_STEP = 1.1;
 
 export class HeatChart {
-  /** @param {HTMLElement} container */
-  constructor(container) {
+  /**
+   * @param {HTMLElement} container
+   * @param {{theme?: import('./palette.js').Theme}} [options]
+   */
+  constructor(container, { theme = 'dark' } = {}) {
     const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
     this.container = container;
     this.chart = createChart(container, {
       autoSize: true,
       layout: {
-        background: { color: BACKGROUND },
-        textColor: '#b9b3d0',
         fontFamily: getComputedStyle(document.body).fontFamily,
         fontSize: 11,
         attributionLogo: true, /* its licence asks for it */
@@ -33,18 +52,18 @@ export class HeatChart {
       grid: { vertLines: { visible: false }, horzLines: { visible: false } },
       crosshair: {
         mode: CrosshairMode.Normal,
-        vertLine: { color: '#ffffff70', style: LineStyle.Dashed, labelBackgroundColor: '#3a2d63' },
-        horzLine: { color: '#ffffff70', style: LineStyle.Dashed, labelBackgroundColor: '#3a2d63' },
+        vertLine: { style: LineStyle.Dashed },
+        horzLine: { style: LineStyle.Dashed },
       },
-      rightPriceScale: { borderColor: '#2a2145', minimumWidth: 64 },
+      rightPriceScale: { minimumWidth: 64 },
       timeScale: {
-        borderColor: '#2a2145',
         timeVisible: true,
         secondsVisible: false,
-        minBarSpacing: 1, /* narrower, the bitmap would lose columns */
-        rightOffset: 3,
+        minBarSpacing: BAR_SPACING_MIN,
         fixLeftEdge: true,
+        lockVisibleTimeRangeOnResize: true,
       },
+      handleScale: { axisDoubleClickReset: { time: false, price: true } }, /* the time axis: #onDoubleClick */
       kineticScroll: { touch: !reduced, mouse: false },
       localization: { locale: 'en-GB' },
     });
@@ -54,27 +73,93 @@ export class HeatChart {
       wickUpColor: UP,
       wickDownColor: DOWN,
       borderVisible: false,
-      priceLineColor: '#ffffffb0',
       priceLineStyle: LineStyle.Dotted,
       autoscaleInfoProvider: (/** @type {() => any} */ original) => widen(original()),
     });
     this.heat = new HeatPrimitive();
-    this.series.attachPrimitive(this.heat);
-    /** @type {import('./heat-store.js').HeatStore | null} */
+    this.profile = new ProfileOverlay();
+    this.sweeps = new SweepOverlay();
+    for (const primitive of [this.heat, this.sweeps, this.profile]) this.series.attachPrimitive(primitive);
+    /** @type {HeatStore | null} */
     this.store = null;
     this.layout = -1;
     this.known = 0; /* columns that the library has been told of */
     /** Oldest column whose candle the chart does not know yet; Infinity when none. */
     this.staleFrom = Infinity;
+    this.shown = { profile: true, curves: true, sweeps: true, priceLine: true };
+    this.reduced = reduced;
+    /** @type {{column: number, row: number} | null} where the crosshair is */
+    this.cursor = null;
+    /** @type {((point: {x: number, y: number} | null) => void)[]} */
+    this.crosshairHandlers = [];
+    this.chart.subscribeCrosshairMove((/** @type {any} */ param) => this.#onCrosshair(param.point ?? null));
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#chooseCandles());
+    this.listeners = new AbortController();
+    const { signal } = this.listeners;
+    container.addEventListener('dblclick', (event) => this.#onDoubleClick(event), { signal });
+    container.addEventListener('wheel', (event) => this.#onWheel(event), { signal, capture: true, passive: false });
+    this.setTheme(theme);
+    this.show({});
   }
 
-  /** Show another grid, all of it. @param {import('./heat-store.js').HeatStore} store */
+  /** Let go of everything; the container is empty afterwards. */
+  destroy() {
+    this.listeners.abort();
+    this.chart.remove();
+  }
+
+  /* What is shown, and how. */
+
+  /** @param {import('./palette.js').Theme} theme */
+  setTheme(theme) {
+    const { text, border, cross, label, price } = THEMES[theme];
+    const line = { color: cross, labelBackgroundColor: label };
+    this.chart.applyOptions({
+      layout: { background: { color: BACKGROUNDS[theme] }, textColor: text },
+      crosshair: { vertLine: line, horzLine: line },
+      rightPriceScale: { borderColor: border },
+      timeScale: { borderColor: border },
+    });
+    this.series.applyOptions({ priceLineColor: price });
+    this.heat.setPaint({ theme });
+    this.profile.setTheme(theme);
+    this.sweeps.setTheme(theme);
+  }
+
+  /**
+   * The heat's colours; what is left out stays as it is.
+   * @param {{palette?: string, kind?: import('./palette.js').Kind, low?: number, high?: number}} paint
+   *   low, high: 0..1 of the scale; below low nothing is painted, low..high is stretched over the palette
+   */
+  setPaint(paint) {
+    this.heat.setPaint(paint);
+    this.sweeps.refresh(this.heat.scale?.cap);
+  }
+
+  /**
+   * What is drawn over the heat; what is left out stays as it is.
+   * @param {{profile?: boolean, curves?: boolean, sweeps?: boolean, priceLine?: boolean}} what
+   */
+  show(what) {
+    const former = this.#rightRoom();
+    Object.assign(this.shown, what);
+    const { sweeps, priceLine } = this.shown;
+    this.profile.show(this.shown);
+    this.sweeps.show(sweeps);
+    this.series.applyOptions({ priceLineVisible: priceLine, lastValueVisible: priceLine });
+    if (this.store && this.#rightRoom() !== former && this.#newestInSight()) this.toNewest();
+  }
+
+  /** Show another grid, all of it. @param {HeatStore} store */
   setStore(store) {
     this.store = store;
+    this.cursor = null;
     this.heat.setStore(store);
+    this.profile.store = store;
+    this.sweeps.setStore(store);
     this.#setAllCandles(store);
-    this.chart.priceScale('right').applyOptions({ autoScale: true });
-    this.chart.timeScale().fitContent();
+    this.#refreshOverlays();
+    this.reset();
   }
 
   /** @param {number} price of that size, to set how many digits are shown */
@@ -89,6 +174,7 @@ export class HeatChart {
   columnChanged(c) {
     if (c < 0) return;
     this.heat.columnChanged(c);
+    this.sweeps.columnChanged(c);
     this.staleFrom = Math.min(this.staleFrom, c);
   }
 
@@ -103,15 +189,39 @@ export class HeatChart {
     else for (let c = first; c < store.count; c++) this.series.update(point(store, c));
     this.known = store.count;
     this.staleFrom = Infinity;
-    return this.heat.refresh();
+    const rescaled = this.heat.refresh();
+    this.#refreshOverlays();
+    return rescaled;
   }
+
+  /**
+   * The legend of the present colours: `n` places from nothing to the last colour.
+   * @param {number} n 2 or more
+   * @returns {{t: number, usdt: number, css: string}[]}
+   */
+  legendStops(n) {
+    const { scale, paint } = this.heat;
+    if (!scale) return [];
+    const { palette, theme, low, high } = paint;
+    return Array.from({ length: n }, (_, i) => {
+      const t = i / (n - 1);
+      return { t, usdt: densityAt(low + (high - low) * t, scale), css: cssColour(palette, t, theme) };
+    });
+  }
+
+  /** A picture of the whole chart, axes and overlays included, without the crosshair. @returns {HTMLCanvasElement} */
+  toCanvas() {
+    return this.chart.takeScreenshot(true);
+  }
+
+  /* Where things are. */
 
   /**
    * Called when the crosshair moves, with its place in the pane, null when it is gone.
    * @param {(point: {x: number, y: number} | null) => void} handler
    */
   onCrosshair(handler) {
-    this.chart.subscribeCrosshairMove((/** @type {any} */ param) => handler(param.point ?? null));
+    this.crosshairHandlers.push(handler);
   }
 
   /**
@@ -126,7 +236,7 @@ export class HeatChart {
     return { column, row: this.store.rowOf(price) };
   }
 
-  /** A cell's middle, CSS pixels in the window. @param {number} c @param {number} r */
+  /** Where a cell's colour is to be seen, CSS pixels in the window. @param {number} c @param {number} r */
   cellXY(c, r) {
     const at = this.heat.cellXY(c, r);
     const canvas = this.container.querySelector('canvas');
@@ -135,7 +245,135 @@ export class HeatChart {
     return { x: box.left + at.x, y: box.top + at.y };
   }
 
-  /** @param {import('./heat-store.js').HeatStore} store */
+  /* Moving about, for keys and buttons. */
+
+  /**
+   * Move the crosshair by cells; it begins at the newest price, and the chart follows it.
+   * @param {number} columns
+   * @param {number} rows
+   */
+  moveCrosshair(columns, rows) {
+    const { store } = this;
+    if (!store || store.count === 0 || store.rows === 0) return;
+    const from = this.cursor ?? newestPlace(store);
+    const column = clamp(from.column + columns, 0, store.count - 1);
+    const row = clamp(from.row + rows, 0, store.rows - 1);
+    this.#bringIntoSight(column);
+    const price = store.priceOf(row + 0.5);
+    this.chart.setCrosshairPosition(price, /** @type {any} */ (store.timeOf(column)), this.series);
+    /* The library tells of movements by hand only. */
+    const x = this.chart.timeScale().logicalToCoordinate(/** @type {any} */ (column));
+    const y = this.series.priceToCoordinate(price);
+    if (x !== null && y !== null) this.#onCrosshair({ x, y });
+    this.cursor = { column, row };
+  }
+
+  /** Take the crosshair away. */
+  clearCrosshair() {
+    this.chart.clearCrosshairPosition();
+    this.#onCrosshair(null);
+  }
+
+  /** @param {number} factor more than 1 shows less time; the newest column stays where it is when in sight */
+  zoom(factor) {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (!range || !this.store) return;
+    const anchor = this.#newestInSight() ? this.store.count - 1 : (range.from + range.to) / 2;
+    this.chart.timeScale().setVisibleLogicalRange({
+      from: anchor + (range.from - anchor) / factor,
+      to: anchor + (range.to - anchor) / factor,
+    });
+  }
+
+  /** @param {number} columns more than 0 shows later ones */
+  pan(columns) {
+    const time = this.chart.timeScale();
+    time.scrollToPosition(time.scrollPosition() + columns, false);
+  }
+
+  toNewest() {
+    const time = this.chart.timeScale();
+    time.scrollToPosition(this.#rightRoom() / time.options().barSpacing, !this.reduced);
+  }
+
+  /** All columns, and the price axis as the candles want it. */
+  reset() {
+    this.chart.priceScale('right').applyOptions({ autoScale: true });
+    this.chart.timeScale().applyOptions({ rightOffsetPixels: this.#rightRoom() });
+    this.chart.timeScale().fitContent();
+  }
+
+  /* Inside. */
+
+  #refreshOverlays() {
+    this.profile.refresh();
+    this.sweeps.refresh(this.heat.scale?.cap);
+  }
+
+  /** Room right of the newest column, so that the profile does not cover it. CSS pixels. */
+  #rightRoom() {
+    const { profile, curves } = this.shown;
+    return profile || curves ? areaWidth(this.chart.timeScale().width()) + MARGIN / 2 : MARGIN;
+  }
+
+  #newestInSight() {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    return !!range && !!this.store && range.to >= this.store.count - 1;
+  }
+
+  /** @param {number} column */
+  #bringIntoSight(column) {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (!range) return;
+    if (column < range.from) this.pan(column - Math.ceil(range.from) - 1);
+    else if (column > range.to) this.pan(column - Math.floor(range.to) + 1);
+  }
+
+  /** Candles where there is room for them, else the line of closes that the heat draws. */
+  #chooseCandles() {
+    const lined = this.chart.timeScale().options().barSpacing < LINE_BELOW;
+    if (lined === this.heat.lined) return;
+    this.heat.lined = lined;
+    const [up, down] = lined ? [UNSEEN, UNSEEN] : [UP, DOWN];
+    this.series.applyOptions({ upColor: up, wickUpColor: up, downColor: down, wickDownColor: down });
+  }
+
+  /** @param {{x: number, y: number} | null} at */
+  #onCrosshair(at) {
+    this.cursor = at && this.at(at);
+    for (const handler of this.crosshairHandlers) handler(at);
+  }
+
+  /** @param {{clientX: number, clientY: number}} event @returns {'time' | 'price' | 'pane'} */
+  #areaOf({ clientX, clientY }) {
+    const box = this.container.getBoundingClientRect();
+    const time = this.chart.timeScale();
+    if (clientY - box.top >= box.height - time.height()) return 'time';
+    return clientX - box.left >= time.width() ? 'price' : 'pane';
+  }
+
+  /** The library would go back to a fixed width of bars. @param {MouseEvent} event */
+  #onDoubleClick(event) {
+    if (this.#areaOf(event) === 'time') this.reset();
+  }
+
+  /** Over the price axis the wheel zooms prices; elsewhere it is the library's. @param {WheelEvent} event */
+  #onWheel(event) {
+    const scale = this.chart.priceScale('right');
+    const range = scale.getVisibleRange();
+    if (this.#areaOf(event) !== 'price' || !range || event.deltaY === 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const factor = WHEEL_STEP ** Math.sign(event.deltaY);
+    const middle = this.series.coordinateToPrice(event.clientY - this.container.getBoundingClientRect().top);
+    if (middle === null) return;
+    scale.setVisibleRange({
+      from: middle + (range.from - middle) * factor,
+      to: middle + (range.to - middle) * factor,
+    });
+  }
+
+  /** @param {HeatStore} store */
   #setAllCandles(store) {
     const points = [];
     for (let c = 0; c < store.count; c++) points.push(point(store, c));
@@ -152,8 +390,16 @@ export function priceDigits(price) {
 }
 
 /** A column without a candle still takes its place, so column and logical index stay the same. */
-function point(/** @type {import('./heat-store.js').HeatStore} */ store, /** @type {number} */ c) {
+function point(/** @type {HeatStore} */ store, /** @type {number} */ c) {
   return /** @type {any} */ (store.candle(c) ?? { time: store.timeOf(c) });
+}
+
+/** Where the newest price is. @param {HeatStore} store */
+function newestPlace(store) {
+  let c = store.count - 1;
+  while (c > 0 && !store.candle(c)) c--;
+  const close = store.candle(c)?.close ?? 0;
+  return { column: c, row: clamp(store.rowOf(close), 0, store.rows - 1) };
 }
 
 /** Room above and below the candles, where the liquidations wait. @param {any} info */
@@ -162,4 +408,9 @@ function widen(info) {
   const { minValue, maxValue } = info.priceRange;
   const room = Math.max((maxValue - minValue) * 0.25, maxValue * 0.04);
   return { ...info, priceRange: { minValue: Math.max(minValue - room, 0), maxValue: maxValue + room } };
+}
+
+/** @param {number} n @param {number} low @param {number} high */
+function clamp(n, low, high) {
+  return Math.min(Math.max(n, low), high);
 }

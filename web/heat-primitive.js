@@ -46,6 +46,8 @@ export class HeatPrimitive {
     this.pool = { columns: 1, rows: 1 };
     /** @type {Set<number>} columns whose pixels are out of date */
     this.dirty = new Set();
+    this.strip = new ImageData(STRIP, 1); /* reused, as is the next */
+    this.maxima = new Uint16Array(0);
     /** @type {ReturnType<HeatPrimitive['place']>} where the bitmap was painted last */
     this.painted = null;
     this.lined = false; /* whether there is a line of closes instead of candles */
@@ -202,7 +204,7 @@ export class HeatPrimitive {
    */
   #put(store, first, count) {
     const { lines } = this.#grid(store);
-    if (this.strip?.height !== lines) this.strip = new ImageData(STRIP, lines);
+    if (this.strip.height !== lines) this.strip = new ImageData(STRIP, lines);
     const out = new Uint32Array(this.strip.data.buffer);
     for (let i = 0; i < count; i++) {
       const codes = this.#maxima(store, first + i);
@@ -225,7 +227,7 @@ export class HeatPrimitive {
     const first = Math.max(column * columns - phase, 0);
     const end = Math.min((column + 1) * columns - phase, store.count);
     if (columns === 1 && rows === 1) return store.column(first);
-    if (this.maxima?.length !== lines) this.maxima = new Uint16Array(lines);
+    if (this.maxima.length !== lines) this.maxima = new Uint16Array(lines);
     this.maxima.fill(0);
     for (let c = first; c < end; c++) poolRows(store.column(c), rows, modulo(store.base, rows), this.maxima);
     return this.maxima;

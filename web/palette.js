@@ -29,6 +29,9 @@ export const CODES = 65536;
 export const BACKGROUNDS = { dark: '#0f0b1d', light: '#fbfaff' };
 export const BACKGROUND = BACKGROUNDS.dark;
 
+/** How much colour the weakest end of a light palette has. */
+const PALEST = 0.22;
+
 /** Dark purple to cyan to yellow. */
 const PURPLE = stops(
   [0.0, 0x1d1240],
@@ -308,8 +311,17 @@ function onDark(ramp) {
   return [...nothing, ...ramp.map(([t, ...rgb]) => [0.1 + 0.9 * t, ...rgb])];
 }
 
-/** From the light background into the same ramp backwards. @param {Stop[]} ramp @returns {Stop[]} */
+/**
+ * From the light background into the same ramp backwards, its beginning made pale: a loud yellow
+ * would look like much where there is little.
+ * @param {Stop[]} ramp
+ * @returns {Stop[]}
+ */
 function onLight(ramp) {
-  const nothing = stops([0, parseInt(BACKGROUNDS.light.slice(1), 16)]);
-  return [...nothing, ...ramp.map(([t, ...rgb]) => [0.2 + 0.8 * (1 - t), ...rgb]).reverse()];
+  const [[, ...nothing]] = stops([0, parseInt(BACKGROUNDS.light.slice(1), 16)]);
+  const pale = ramp.map(([t, ...rgb]) => {
+    const share = Math.min(PALEST + 1.5 * (1 - t), 1);
+    return [0.05 + 0.95 * (1 - t), ...rgb.map((v, k) => Math.round(nothing[k] + (v - nothing[k]) * share))];
+  });
+  return [[0, ...nothing], ...pale.reverse()];
 }
