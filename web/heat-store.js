@@ -245,12 +245,9 @@ export class HeatStore {
   sides(c) {
     const sides = c >= 0 && c < this.count ? this.exact.get(this.timeOf(c)) : undefined;
     if (!sides) return null;
-    const from = Math.max(this.base - sides.base, 0);
-    const into = Math.max(sides.base - this.base, 0);
-    const count = Math.max(Math.min(sides.long.length - from, this.rows - into), 0);
     const rows = (/** @type {Float32Array} */ array) => {
       const all = new Float32Array(this.rows);
-      if (count > 0) all.set(array.subarray(from, from + count), into);
+      all.set(array, sides.base - this.base); /* a grid never gets smaller */
       return all;
     };
     return { long: rows(sides.long), short: rows(sides.short) };
@@ -404,7 +401,7 @@ export class HeatStore {
     let from = this.rows > 0 && low >= this.base ? this.base : Math.max(low - MARGIN_ROWS, 0);
     let to = this.rows > 0 && high < end ? end : high + MARGIN_ROWS + 1;
     if (to - from > ROWS_MAX) {
-      if (this.rows > 0) from = Math.max(from, end - ROWS_MAX);
+      from = Math.max(from, this.rows > 0 ? end - ROWS_MAX : low);
       to = Math.min(to, from + ROWS_MAX);
     }
     if (from !== this.base || to !== end) this.#resizeRows(from, to - from);

@@ -108,6 +108,7 @@ test('a skipped column is a hole until it is filled or settled', () => {
   assert.equal(store.column(2).some(Boolean), false);
   assert.equal(store.firstHole(), -1);
   assert.equal(store.cell(2, store.rowOf(1000)), null);
+  assert.equal(store.sides(2), null);
 });
 
 test('a carried column looks like the one before and is not known yet', () => {
@@ -345,6 +346,8 @@ test('whatever comes in whatever order, a column is what was set last', () => {
       const cells = Array.from({ length: store.rows }, (_, r) => store.cell(c, r)).filter((cell) => cell?.total > 0);
       const found = cells.map(({ from, long }) => [from, long])[0];
       assert.deepEqual(found, wanted.get(store.timeOf(c)), `round ${round}, column ${c}`);
+      const codes = Array.from({ length: store.rows }, (_, r) => encode(store.cell(c, r)?.total ?? 0));
+      assert.deepEqual([...store.column(c)], codes);
     }
   }
 });

@@ -169,6 +169,15 @@ test('swept levels are those that were there, are gone, and were touched', () =>
   assert.ok(count > 300, `only ${count} in all`);
 });
 
+test('what was only carried on was not there, and is not gone', () => {
+  const store = made();
+  store.setColumn(0, [level(900, 5e6)]);
+  store.carry(300);
+  store.setColumn(600, []);
+  for (const time of [300, 600]) store.setCandle({ time, open: 900, high: 999, low: 900, close: 900 });
+  assert.deepEqual(sweeps(store, { min: 1 }), []);
+});
+
 test('the edge of a bucket is touched from above, not from below', () => {
   for (const [low, high, swept] of [[899, 899.9, 0], [899, 900, 1], [999.9, 1100, 1], [1000, 1100, 0]]) {
     const store = made();
