@@ -279,7 +279,9 @@ export class HeatSession {
 
   /** Ask for one column with its sides. @param {HeatStore} store @param {number} time */
   async #fetchExact(store, time) {
-    const request = { ...this.#request(store), start: Math.min(this.start, time), end: time, at: [time] };
+    /* A column that the end cuts would be made of a part of its candles. */
+    const [start, end] = [Math.min(this.start, time), time + store.step - 1];
+    const request = { ...this.#request(store), start, end, at: [time] };
     await this.#quietly(async (signal) => {
       const columns = await this.getHistory(request, signal);
       if (this.store !== store) return;

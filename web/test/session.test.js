@@ -54,7 +54,7 @@ function session(t, server) {
     onColumn: (c) => seen.columns.push(c),
     onError: (error) => seen.errors.push(error),
     pause: 20,
-    ownPause: 150,
+    ownPause: 500,
   });
   t.after(() => made.close());
   return [made, seen];
@@ -267,7 +267,7 @@ test('the exact column is fetched once, as the history was reckoned', async (t) 
   assert.equal(density(s, 100), time / 300);
   assert.deepEqual(seen.columns, [100]);
   assert.deepEqual(server.historyAsked, [
-    { symbol: 'BTCUSDT', interval: '5m', bin: 200, weights: '5:1', start: s.store.start, end: time, at: [time] },
+    { symbol: 'BTCUSDT', interval: '5m', bin: 200, weights: '5:1', start: s.store.start, end: time + 299, at: [time] },
   ]);
   assert.equal(await s.wantExact(100), true);
   assert.equal(server.historyAsked.length, 1);
@@ -299,6 +299,16 @@ test('there is no exact column of what is not there', async (t) => {
   assert.equal(await s.wantExact(3), false);
   server.fail = null;
   assert.equal(await s.wantExact(3), true);
+});
+
+test('of a server that gives all columns only the one wanted is taken', async (t) => {
+  const server = fakeServer({ knowsMatrix: true });
+  const answer = server.getHistory;
+  server.getHistory = (request) => answer({ ...request, at: undefined });
+  const [s, seen] = session(t, server);
+  await s.load(BTC, '12h');
+  assert.equal(await s.wantExact(50), true);
+  assert.deepEqual(seen.columns, [50]);
 });
 
 test('an exact column that comes after another choice is dropped', async (t) => {
@@ -361,10 +371,15 @@ test('with own weights levels come from history only', async (t) => {
   await sleep(60);
   assert.equal(server.historyAsked.length, 2, 'but for a new column');
   assert.equal(density(s, 144), NOW / 300 + 1);
-  await sleep(200);
+  await sleep(500);
   s.apply(snapshot(NOW + 300, { density: 80 }));
   await sleep(60);
   assert.equal(server.historyAsked.length, 3);
+
+  await s.load(BTC, { window: '12h', weights: '5:40,10:60' });
+  s.apply(snapshot(NOW + 300, { density: 81 }));
+  await sleep(60);
+  assert.equal(server.historyAsked.at(-1).weights, '5:40,10:60', 'and at once for other weights');
 });
 
 test('another epoch keeps bucket and weights', async (t) => {
