@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "feed/replay.h"
 #include "heat/edition.h"
 #include "heat/price_bin.h"
 #include "io/dump_name.h"
@@ -31,6 +30,7 @@ struct live {
     struct engine *engine;
     struct heatmap *map; /* owned; NULL until it is built, and while a job builds it */
     struct series_state series;
+    struct replay_clock clock;  /* where the feed is a replay, and it has candles */
     int64_t applied_ms;         /* open time of the newest candle applied; -1 for none */
     uint64_t lap;               /* of the replay that `map` belongs to */
     struct version version;     /* of the newest publication */
@@ -77,6 +77,7 @@ struct engine {
     bool is_replay;
     bool is_stopping;
     struct replay replay;
+    const struct live *leader; /* whose clock is told; NULL where no symbol has one */
     int64_t history_ms;
     uint64_t epoch; /* the last one begun, of any symbol */
     uv_timer_t tick;
@@ -91,13 +92,15 @@ static int64_t now_ms(const struct engine *engine)
 
 /* --- what is visible --- */
 
-static struct replay_position position(const struct engine *engine, const struct symbol *symbol)
+static int64_t real_ms(void)
 {
-    struct replay_position p = {.clock_ms = INT64_MAX};
+    return clock_monotonic_us() / 1000;
+}
 
-    if (!engine->is_replay) return p;
-    return replay_at(&engine->replay, symbol->first_open_ms + symbol->step_ms,
-                     symbol->last_open_ms + symbol->step_ms, clock_monotonic_us() / 1000);
+static struct replay_clock clock_of(const struct engine *engine, const struct symbol *symbol)
+{
+    if (!engine->is_replay) return (struct replay_clock){.clock_ms = INT64_MAX};
+    return replay_at(&engine->replay, &engine->lives[symbol->id].clock, real_ms());
 }
 
 /* The newest candle that has closed by then. */
@@ -120,7 +123,7 @@ int64_t engine_visible_oi_ms(const struct engine *engine, const struct symbol *s
 int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symbol)
 {
     if (!symbol->step_ms) return symbol->oi_last_ms;
-    return visible_at(symbol, position(engine, symbol).clock_ms);
+    return visible_at(symbol, clock_of(engine, symbol).clock_ms);
 }
 
 /* --- publishing --- */
@@ -376,11 +379,12 @@ static bool is_far_behind(const struct live *live, int64_t until_ms)
     return until_ms - live->applied_ms > CATCH_UP_CANDLES_MAX * live->symbol.step_ms;
 }
 
-/* A replay that began again is another run, and so is a heatmap built anew: a new epoch. */
+/* A replay that began again or was moved is another run, and so is a heatmap built anew: a new
+ * epoch. */
 static void start_refresh(struct live *live)
 {
     struct engine *engine = live->engine;
-    struct replay_position p;
+    struct replay_clock clock;
     int64_t until_ms;
 
     live->refresh_again = live->refresh != NULL;
@@ -389,14 +393,14 @@ static void start_refresh(struct live *live)
         answer_waiters(live, 404);
         return;
     }
-    p = position(engine, &live->symbol);
-    until_ms = visible_at(&live->symbol, p.clock_ms);
-    if (live->map && (p.lap != live->lap || is_far_behind(live, until_ms))) {
+    clock = clock_of(engine, &live->symbol);
+    until_ms = visible_at(&live->symbol, clock.clock_ms);
+    if (live->map && (clock.lap != live->lap || is_far_behind(live, until_ms))) {
         heatmap_free(live->map);
         live->map = NULL;
     }
     if (!live->map || until_ms > live->applied_ms) {
-        submit_refresh(live, until_ms, p.lap);
+        submit_refresh(live, until_ms, clock.lap);
         return;
     }
     if (live->is_forgotten) publish_if_changed(live);
@@ -504,6 +508,85 @@ void engine_on_candle(void *context, const char *name, const struct candle *newe
     symbol->last_open_ms = MAX(symbol->last_open_ms, newest->open_time_ms);
     symbol->oi_last_ms = MAX(symbol->oi_last_ms, newest->open_time_ms);
     if (!symbol->is_published) symbol->price = price_to_double(newest->close_e8);
+}
+
+/* --- the replay --- */
+
+/* The symbol whose data are nearest to a moment (-1: to none); of several, the longest. */
+static const struct live *find_leader(const struct engine *engine, int64_t time_ms)
+{
+    const struct live *leader = NULL;
+    int64_t least = 0, longest = 0;
+
+    for (size_t i = 0; i < engine->count; i++) {
+        const struct replay_clock *clock = &engine->lives[i].clock;
+        int64_t span = clock->last_ms - clock->first_ms, away = 0;
+
+        if (!engine->lives[i].symbol.step_ms) continue;
+        if (time_ms >= 0) away = MAX(clock->first_ms - time_ms, time_ms - clock->last_ms);
+        away = MAX(away, 0);
+        if (leader && (away > least || (away == least && span <= longest))) continue;
+        leader = &engine->lives[i];
+        least = away;
+        longest = span;
+    }
+    return leader;
+}
+
+static void begin_replay(struct engine *engine)
+{
+    int64_t now = real_ms();
+
+    for (size_t i = 0; i < engine->count; i++) {
+        struct live *live = &engine->lives[i];
+
+        live->clock =
+            replay_begin(&engine->replay, live->symbol.first_open_ms + live->symbol.step_ms,
+                         live->symbol.last_open_ms + live->symbol.step_ms, now);
+    }
+    engine->leader = find_leader(engine, -1);
+}
+
+struct engine_replay engine_replay(const struct engine *engine)
+{
+    struct engine_replay replay = {engine->replay.speed, engine->replay.is_paused, -1, -1, -1};
+
+    if (!engine->leader) return replay;
+    replay.position_ms = clock_of(engine, &engine->leader->symbol).clock_ms;
+    for (size_t i = 0; i < engine->count; i++) {
+        const struct replay_clock *clock = &engine->lives[i].clock;
+
+        if (!engine->lives[i].symbol.step_ms) continue;
+        if (replay.start_ms < 0 || clock->first_ms < replay.start_ms)
+            replay.start_ms = clock->first_ms;
+        replay.end_ms = MAX(replay.end_ms, clock->last_ms);
+    }
+    return replay;
+}
+
+static void seek(struct engine *engine, int64_t time_ms, int64_t now)
+{
+    for (size_t i = 0; i < engine->count; i++) {
+        struct live *live = &engine->lives[i];
+
+        live->clock = replay_seek(&live->clock, time_ms, now);
+        if (!live->symbol.is_published) live->symbol.price = 0; /* it may be yet to come */
+    }
+    engine->leader = find_leader(engine, time_ms);
+    engine->sweep_left = engine->count; /* without waiting for the tick */
+    go_on_sweeping(engine);
+}
+
+void engine_change_replay(struct engine *engine, const struct replay_change *change)
+{
+    int64_t now = real_ms();
+
+    assert(engine->is_replay);
+    for (size_t i = 0; i < engine->count; i++)
+        engine->lives[i].clock = replay_at(&engine->replay, &engine->lives[i].clock, now);
+    if (change->has_speed) engine->replay.speed = change->speed;
+    if (change->has_paused) engine->replay.is_paused = change->is_paused;
+    if (change->has_position) seek(engine, change->position_ms, now);
 }
 
 /* --- symbols --- */
@@ -621,8 +704,7 @@ static int set_replay(struct engine *engine, char *message, size_t message_size)
     const struct config *config = engine->config;
 
     engine->is_replay = strcmp(config->feed, "replay") == 0;
-    engine->replay = (struct replay){
-        .speed = config->replay_speed, .from_ms = -1, .started_ms = clock_monotonic_us() / 1000};
+    engine->replay = (struct replay){.speed = config->replay_speed, .from_ms = -1};
     if (!replay_from_parse(str_of(config->replay_from), &engine->replay)) return 0;
     snprintf(message, message_size, "replay-from is '%s', must be 0%% to 100%% or an ISO 8601 time",
              config->replay_from);
@@ -648,6 +730,7 @@ int engine_new(const struct config *config, struct loop *loop, struct store *sto
         live_init(&engine->lives[i], engine, &symbols[i]);
     if (!err) err = set_published(engine, config->publish_symbols, message, message_size);
     if (!err) err = set_bins(engine, config->bin, message, message_size);
+    if (!err && engine->is_replay) begin_replay(engine);
     if (err)
         engine_free(engine);
     else

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/exposition.h"
 #include "publish.h"
+#include "replay_control.h"
 #include "rest_history.h"
 #include "rest_metrics.h"
 #include "rest_params.h"
@@ -59,11 +60,12 @@ static void answer_health(struct rest *rest, struct site_request *request)
     buf_add_double(&out, config->ws_update_interval);
     buf_add_text(&out, ",\"uptime_seconds\":");
     buf_add_int(&out, (clock_monotonic_us() - rest->started_us) / 1000000);
-    if (strcmp(config->feed, "none") != 0) {
-        bool is_replay = strcmp(config->feed, "replay") == 0;
-
-        buf_printf(&out, ",\"%s\":{\"speed\":", config->feed);
-        buf_add_double(&out, is_replay ? config->replay_speed : config->sim_speed);
+    if (strcmp(config->feed, "replay") == 0) {
+        buf_add_text(&out, ",\"replay\":");
+        replay_write(rest->engine, &out);
+    } else if (strcmp(config->feed, "sim") == 0) {
+        buf_add_text(&out, ",\"sim\":{\"speed\":");
+        buf_add_double(&out, config->sim_speed);
         buf_add_char(&out, '}');
     }
     buf_add_char(&out, '}');
@@ -210,6 +212,10 @@ void rest_on_request(void *context, struct site_request *request)
 
     if (request->is_publish) {
         publish_answer(rest->engine, rest->server, request);
+        return;
+    }
+    if (request->is_control) {
+        replay_answer(rest->engine, request);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {

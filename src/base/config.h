@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "base/limits.h" /* options.h names some */
 
 enum config_command { CMD_SERVE = 1, CMD_INGEST = 2, CMD_TAIL = 4, CMD_ECHO = 8 };
 

@@ -84,6 +84,11 @@
 #define LIMIT_PUBLISH_LEVELS 20000
 #define LIMIT_PUBLISH_BYTES  2097152
 
+/* What POST /replay takes: bytes of body, and speeds, which are those of --replay-speed too. */
+#define LIMIT_REPLAY_BYTES     1024
+#define LIMIT_REPLAY_SPEED_MIN 0.001
+#define LIMIT_REPLAY_SPEED_MAX 1000000
+
 /* File descriptors that are not for connections: the database, pipes, what libraries open. */
 #define LIMIT_FILES_RESERVED 48
 /* Connections refused with 503 that linger to read it; beyond, they are cut at once. */

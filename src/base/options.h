@@ -16,10 +16,12 @@ OPTION(history, TEXT, "history", "HEATCAST_HISTORY", "30d", 0, 0, CMD_SERVE, "SP
        "how much history a live heatmap is built from: 12h, 30d, 1y")
 OPTION(bin, TEXT, "bin", "HEATCAST_BIN", "", 0, 0, CMD_SERVE, "SYMBOL=SIZE,…",
        "bucket sizes of the stream; unset: 1-2-5 x 10^k below price/500")
-OPTION(replay_speed, REAL, "replay-speed", "HEATCAST_REPLAY_SPEED", "300", 0.001, 1000000,
-       CMD_SERVE, "TIMES", "seconds of history per second of replay")
+OPTION(replay_speed, REAL, "replay-speed", "HEATCAST_REPLAY_SPEED", "300", LIMIT_REPLAY_SPEED_MIN,
+       LIMIT_REPLAY_SPEED_MAX, CMD_SERVE, "TIMES", "seconds of history per second of replay")
 OPTION(replay_from, TEXT, "replay-from", "HEATCAST_REPLAY_FROM", "50%", 0, 0, CMD_SERVE,
        "PART|TIME", "where a replay starts: 50% of each symbol's data, or an ISO time")
+OPTION(replay_control, BOOL, "replay-control", "HEATCAST_REPLAY_CONTROL", "true", 0, 1, CMD_SERVE,
+       "BOOL", "let anybody who sees the page pause a replay, move it and set its speed")
 OPTION(sim_seed, INT, "sim-seed", "HEATCAST_SIM_SEED", "1", 0, 9007199254740992.0, CMD_SERVE, "N",
        "the simulated market's seed: same seed, same market")
 OPTION(sim_speed, REAL, "sim-speed", "HEATCAST_SIM_SPEED", "300", 0.001, 1000000, CMD_SERVE,

@@ -1,11 +1,12 @@
 #include "feed/replay.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 
 /* At the end of the data the last state stays in view for this long, in real time. */
-#define PAUSE_MS 3000
+#define HOLD_MS 3000
 
 int replay_from_parse(struct str text, struct replay *replay)
 {
@@ -31,19 +32,71 @@ int replay_from_parse(struct str text, struct replay *replay)
     return 0;
 }
 
-struct replay_position replay_at(const struct replay *replay, int64_t first_ms, int64_t last_ms,
-                                 int64_t now_ms)
+static int64_t lap_start(const struct replay *replay, int64_t first_ms, int64_t last_ms)
 {
     double span_ms = (double)(last_ms - first_ms);
     int64_t from_ms =
         replay->from_ms >= 0 ? replay->from_ms : first_ms + (int64_t)(span_ms * replay->from_part);
-    double elapsed_ms = (double)MAX(now_ms - replay->started_ms, 0), lap_ms, in_lap_ms;
-    struct replay_position position = {0};
 
-    from_ms = MIN(MAX(from_ms, first_ms), last_ms);
-    lap_ms = (double)(last_ms - from_ms) / replay->speed + PAUSE_MS;
-    position.lap = (uint64_t)(elapsed_ms / lap_ms);
-    in_lap_ms = elapsed_ms - (double)position.lap * lap_ms;
-    position.clock_ms = MIN(from_ms + (int64_t)(in_lap_ms * replay->speed), last_ms);
-    return position;
+    return MIN(MAX(from_ms, first_ms), last_ms);
+}
+
+struct replay_clock replay_begin(const struct replay *replay, int64_t first_ms, int64_t last_ms,
+                                 int64_t now_ms)
+{
+    return (struct replay_clock){.first_ms = first_ms,
+                                 .last_ms = last_ms,
+                                 .at_ms = now_ms,
+                                 .clock_ms = lap_start(replay, first_ms, last_ms)};
+}
+
+/* What is left of a lap from `clock_ms` on, in real time. */
+static double rest_ms(const struct replay *replay, int64_t clock_ms, const struct replay_clock *c)
+{
+    return (double)(c->last_ms - clock_ms) / replay->speed + HOLD_MS - (double)c->held_ms;
+}
+
+/* `elapsed_ms` of real time later, within the lap. */
+static void advance(const struct replay *replay, struct replay_clock *clock, double elapsed_ms)
+{
+    double way_ms = (double)(clock->last_ms - clock->clock_ms) / replay->speed;
+
+    if (elapsed_ms < way_ms)
+        clock->clock_ms += (int64_t)(elapsed_ms * replay->speed);
+    else {
+        clock->clock_ms = clock->last_ms;
+        clock->held_ms += (int64_t)(elapsed_ms - way_ms);
+    }
+}
+
+struct replay_clock replay_at(const struct replay *replay, const struct replay_clock *since,
+                              int64_t now_ms)
+{
+    double elapsed_ms = (double)MAX(now_ms - since->at_ms, 0), left_ms, lap_ms;
+    struct replay_clock clock = *since;
+
+    clock.at_ms = MAX(now_ms, since->at_ms);
+    if (replay->is_paused) return clock;
+    left_ms = rest_ms(replay, clock.clock_ms, &clock);
+    if (elapsed_ms >= left_ms) {
+        elapsed_ms -= left_ms;
+        clock.held_ms = 0;
+        clock.clock_ms = lap_start(replay, clock.first_ms, clock.last_ms);
+        lap_ms = rest_ms(replay, clock.clock_ms, &clock);
+        clock.lap += 1 + (uint64_t)(elapsed_ms / lap_ms);
+        elapsed_ms = fmod(elapsed_ms, lap_ms);
+    }
+    advance(replay, &clock, elapsed_ms);
+    return clock;
+}
+
+struct replay_clock replay_seek(const struct replay_clock *since, int64_t time_ms, int64_t now_ms)
+{
+    struct replay_clock clock = *since;
+
+    clock.at_ms = now_ms;
+    clock.clock_ms = MIN(MAX(time_ms, clock.first_ms), clock.last_ms);
+    clock.held_ms = 0;
+    clock.lap++;
+    return clock;
 }

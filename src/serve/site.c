@@ -350,6 +350,11 @@ static bool is_publish(const struct http_request *request)
            str_eq((struct str){request->path.at, prefix.size}, prefix);
 }
 
+static bool is_control(const struct http_request *request)
+{
+    return str_eq(request->path, STR("/replay"));
+}
+
 static void serve_file(struct conn *c, const struct http_request *request, size_t index)
 {
     const struct shard_env *env = c->shard->env;
@@ -374,7 +379,9 @@ static void serve_options(struct conn *c, const struct http_request *request)
 {
     const struct shard_env *env = c->shard->env;
     struct str origin = http_header(&request->headers, "Origin");
-    bool is_written = is_publish(request) && *env->publish_token, is_any;
+    bool is_written = (is_publish(request) && *env->publish_token) ||
+                      (is_control(request) && !env->replay_closed);
+    bool is_any;
     struct buf head = {0};
 
     stats_add(&c->shard->stats, STAT_http_requests, 1);
@@ -494,6 +501,7 @@ static void forward(struct conn *c, const struct http_request *request, struct s
 
     j->request.method = request->method;
     j->request.is_publish = request->method == HTTP_POST && is_publish(request);
+    j->request.is_control = request->method == HTTP_POST && is_control(request);
     j->request.path = mem_strndup(request->path.at, request->path.size);
     j->request.query =
         request->query.size ? mem_strndup(request->query.at, request->query.size) : mem_strdup("");
@@ -534,8 +542,51 @@ static bool may_publish(const struct conn *c, const struct http_request *request
            has_token(env, request);
 }
 
+/* --- the door for moving a replay --- */
+
+/* Pages of other sites must not use who looks at them: theirs are the foreign origins, and the
+ * forms that send without asking first (CORS), whose types are not JSON's. */
+static bool is_foreign(const struct shard_env *env, const struct http_request *request)
+{
+    struct str origin = http_header(&request->headers, "Origin"), rest = origin;
+    bool is_any;
+
+    if (!origin.at) return false;
+    str_split(&rest, '/'); /* "https:" */
+    str_split(&rest, '/');
+    if (rest.size && str_eq_nocase(rest, http_header(&request->headers, "Host"))) return false;
+    return !origin_is_allowed(env, origin, &is_any) || is_any;
+}
+
+static bool is_json(const struct http_request *request)
+{
+    struct str type = http_header(&request->headers, "Content-Type");
+
+    return type.at && str_eq_nocase(str_trim(str_split(&type, ';')), STR("application/json"));
+}
+
+/* The status to refuse with, and why; 0 for who may. */
+static int refusal_of_control(const struct shard_env *env, const struct http_request *request,
+                              const char **why)
+{
+    *why = env->replay_closed;
+    if (*why) return 404;
+    if (request->method != HTTP_POST) return 405;
+    *why = "pages of this Origin may not control the replay (CORS_ALLOWED_ORIGINS)";
+    if (is_foreign(env, request)) return 403;
+    *why = "the Content-Type must be application/json";
+    if (!is_json(request)) return 415;
+    *why = "the body is longer than " TEXT_OF(LIMIT_REPLAY_BYTES) " bytes";
+    return request->content_length > LIMIT_REPLAY_BYTES ? 413 : 0;
+}
+
 int64_t site_body_size(const struct conn *c, const struct http_request *request)
 {
+    const char *why;
+
+    if (is_control(request))
+        return refusal_of_control(c->shard->env, request, &why) ? 0
+                                                                : (int64_t)request->content_length;
     if (!may_publish(c, request)) return 0;
     if (request->content_length <= LIMIT_PUBLISH_BYTES) return (int64_t)request->content_length;
     count_publish(c, 413);
@@ -567,6 +618,19 @@ static void serve_publish(struct conn *c, const struct http_request *request, st
         forward(c, request, body);
 }
 
+static void serve_control(struct conn *c, const struct http_request *request, struct str body)
+{
+    const char *why;
+    int status = refusal_of_control(c->shard->env, request, &why);
+
+    if (status == 405)
+        fail_method(c, request);
+    else if (status)
+        fail(c, request, status, why);
+    else
+        forward(c, request, body);
+}
+
 void site_serve(struct conn *c, const struct http_request *request, struct str body)
 {
     size_t index;
@@ -579,6 +643,8 @@ void site_serve(struct conn *c, const struct http_request *request, struct str b
         serve_file(c, request, index);
     else if (is_publish(request))
         serve_publish(c, request, body);
+    else if (is_control(request))
+        serve_control(c, request, body);
     else if (str_eq(request->path, STR("/sse/heatmap")))
         events_serve(c, request);
     else if (str_eq(request->path, STR("/heatmap/latest")) && request->method != HTTP_POST &&

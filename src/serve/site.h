@@ -40,7 +40,8 @@ struct site_request {
     char *query;                     /* owned; "" for none */
     char address[ADDRESS_TEXT_SIZE]; /* the peer's */
     bool is_publish;                 /* POST /publish/…, with the right token */
-    struct str body;                 /* owned; of such a one, else empty */
+    bool is_control;                 /* POST /replay, by who may */
+    struct str body;                 /* owned; of such ones, else empty */
     bool accepts_gzip;
     struct site_response response;
     struct conn *conn; /* kept alive, though maybe closed, until the answer is back */
@@ -69,8 +70,8 @@ void site_load_files(struct shard_env *env);
 void site_free_files(struct shard_env *env);
 
 /* On the shard: how many bytes of body are to come before site_serve(); minus a status to refuse
- * with, where the body is too long. Only POST /publish/… with the right token has one that is read.
- */
+ * with, where the body is too long. Only POST /publish/… with the right token has one that is read,
+ * and POST /replay from who may. */
 int64_t site_body_size(const struct conn *conn, const struct http_request *request) MUST_CHECK;
 /* On the shard: answers or forwards a parsed request, with its body if one is read. */
 void site_serve(struct conn *conn, const struct http_request *request, struct str body);

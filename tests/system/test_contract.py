@@ -307,8 +307,8 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def still(tmp_path_factory):
-    """A market that does not move: AAAUSDT has candles alone, BBBUSDT open interest alone."""
+def still_db(tmp_path_factory):
+    """AAAUSDT has candles alone, BBBUSDT open interest alone."""
     folder = tmp_path_factory.mktemp("still")
     klines = [
         f"{1765238400000 + i * 300000},100,101,99,100.5,10,"
@@ -324,7 +324,13 @@ def still(tmp_path_factory):
     )
     done = run("ingest", "--db", folder / "still.duckdb", folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    server = Server(folder / "still.duckdb", feed="none")
+    return folder / "still.duckdb"
+
+
+@pytest.fixture(scope="module")
+def still(still_db):
+    """A market that does not move."""
+    server = Server(still_db, feed="none")
     yield server
     server.stop()
 
@@ -400,6 +406,7 @@ def test_every_json_example_in_the_text_keeps_to_a_schema():
         "symbols": "Symbols",
         "levels current_price price_bin_size": "PublishBody",
         "symbol seq epoch changed subscribers": "Published",
+        "speed position start end paused control": "Replay",
     }
     count = 0
     for block in re.findall(r"```json\n(.*?)```", PROTOCOL, re.S):
@@ -758,13 +765,14 @@ def test_an_origin_of_the_list_and_none_are_let_in(start):
 # --- HTTP ---
 
 
-PUBLISH = "/publish/{symbol}"  # the one that is written, not read
-READ = [path for path in OPENAPI["paths"] if path != PUBLISH]
+PUBLISH, REPLAY = "/publish/{symbol}", "/replay"
+WRITTEN = (PUBLISH, REPLAY)
+READ = [path for path in OPENAPI["paths"] if path not in WRITTEN]
 
 
 def documented(path, status):
     """What openapi.yaml says of this answer, itself or under `default`."""
-    responses = OPENAPI["paths"][path]["post" if path == PUBLISH else "get"]["responses"]
+    responses = OPENAPI["paths"][path]["post" if path in WRITTEN else "get"]["responses"]
     assert str(status) in responses, f"{path} answers {status}, which is not in openapi.yaml"
     return resolve(OPENAPI, responses[str(status)])
 
@@ -793,7 +801,7 @@ def check_answer(path, status, headers, body):
     document = documented(path, status)
     check_headers(document, headers)
     assert "default-src 'self'" in headers["content-security-policy"]
-    is_kept = status == 200 and path != PUBLISH
+    is_kept = status == 200 and path not in WRITTEN
     assert headers["cache-control"] == ("no-cache" if is_kept else "no-store")
     if "content" not in document:
         assert not body
@@ -1028,10 +1036,12 @@ def test_every_documented_status_is_provoked_here():
     provoked |= {(SERIES, "429"), (SERIES, "500"), (KLINES, "500")}
     provoked |= {(LATEST, "204"), (EVENTS, "200")}
     provoked |= {(PUBLISH, str(case[-1])) for case in PUBLISHED} | {(PUBLISH, "404")}
+    provoked |= {(REPLAY, str(case[-1])) for case in REPLAYED} | {(REPLAY, "404")}
     everywhere = {"304", "405", "503", "default"}
     for path, item in OPENAPI["paths"].items():
-        assert list(item) == ["post" if path == PUBLISH else "get"]
-        for status in item["post" if path == PUBLISH else "get"]["responses"]:
+        (method,) = item
+        assert method == ("post" if path in WRITTEN else "get")
+        for status in item[method]["responses"]:
             assert status in everywhere or (path, status) in provoked, f"{status} of {path}"
 
 
@@ -1158,6 +1168,57 @@ def test_without_a_token_publishing_is_404(server):
     check_answer(PUBLISH, *answer)
 
 
+# Body, what of the head is not as it should be, method, status.
+REPLAYED = [
+    ({}, {}, "POST", 200),
+    ({"speed": 60, "paused": True, "position": "2025-12-09T00:30:00Z"}, {}, "POST", 200),
+    ({"position": "2025-12-09"}, {}, "POST", 422),
+    ({"position": None}, {}, "POST", 422),
+    ({"speed": 0}, {}, "POST", 422),
+    ({"speed": 1000001}, {}, "POST", 422),
+    ({"paused": "no"}, {}, "POST", 422),
+    ({"more": 1}, {}, "POST", 422),
+    ({}, {"Origin": "https://a.example"}, "POST", 403),
+    ({}, {"Content-Type": "text/plain"}, "POST", 415),
+    (" " * 1025, {}, "POST", 413),
+    (None, {}, "GET", 405),
+]
+
+
+@pytest.fixture(scope="module")
+def replaying(still_db, tmp_path_factory):
+    """The same market as a replay that may be moved."""
+    db = tmp_path_factory.mktemp("replay") / "still.duckdb"
+    shutil.copy(still_db, db)
+    server = Server(db, feed="replay")
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "body, headers, method, status", REPLAYED, ids=[str(case[-1]) for case in REPLAYED]
+)
+def test_moving_a_replay_keeps_to_its_schemas(replaying, body, headers, method, status):
+    schema = OPENAPI["paths"][REPLAY]["post"]["requestBody"]["content"]["application/json"]
+    if isinstance(body, dict):
+        validator = jsonschema.Draft202012Validator(resolve(OPENAPI, schema["schema"]))
+        # Which positions there are, no schema can tell.
+        assert validator.is_valid(body) == (status != 422 or body == {"position": "2025-12-09"})
+        body = json.dumps(body)
+    answer = replaying.ask(REPLAY, method, {"Content-Type": "application/json", **headers}, body=body)
+    assert answer[0] == status, answer[2]
+    told = check_answer(REPLAY, *answer)
+    health = check_answer("/health", *replaying.ask("/health"))
+    if status == 200:
+        assert list(told) == list(health["replay"])
+
+
+def test_what_does_not_replay_is_404(server):
+    answer = server.ask(REPLAY, "POST")
+    assert answer[0] == 404
+    check_answer(REPLAY, *answer)
+
+
 @contextlib.contextmanager
 def busy_store(server, count):
     """The only store thread computes so many answers for an address that is nobody else's."""
@@ -1230,7 +1291,7 @@ def paths_in_source():
 
 def test_every_route_is_in_openapi_and_every_path_there_is_answered(server):
     page = {"/" + str(path.relative_to(ROOT / "web")) for path in (ROOT / "web").glob("*")}
-    documented_paths = set(READ)
+    documented_paths = {*READ, REPLAY}
     for path in (paths_in_source() | documented_paths) - page:
         status, _, body = server.ask(path)
         is_answered = not (status == 404 and parse(body)["detail"] == "Not Found")

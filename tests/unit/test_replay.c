@@ -5,14 +5,21 @@
 #define FIRST 1000000
 #define LAST  2000000
 
-static struct replay replay = {.speed = 10, .from_part = 0.5, .from_ms = -1, .started_ms = 500};
+static struct replay replay = {.speed = 10, .from_part = 0.5, .from_ms = -1};
 
+static void assert_clock(const struct replay_clock *clock, int64_t clock_ms, uint64_t lap)
+{
+    assert_int_equal(clock->clock_ms, clock_ms);
+    assert_int_equal(clock->lap, lap);
+}
+
+/* Of a clock that was begun at 500. */
 static void expect(int64_t now_ms, int64_t clock_ms, uint64_t lap)
 {
-    struct replay_position p = replay_at(&replay, FIRST, LAST, now_ms);
+    struct replay_clock clock = replay_begin(&replay, FIRST, LAST, 500);
 
-    assert_int_equal(p.clock_ms, clock_ms);
-    assert_int_equal(p.lap, lap);
+    clock = replay_at(&replay, &clock, now_ms);
+    assert_clock(&clock, clock_ms, lap);
 }
 
 TEST(a_replay_starts_where_it_is_told_and_runs_at_its_speed)
@@ -41,6 +48,81 @@ TEST(a_start_outside_of_the_data_is_moved_to_its_near_end)
     replay.from_ms = LAST + 5;
     expect(500, LAST, 0);
     replay = saved;
+}
+
+/* However often it is asked, and so made the start of the next answer. */
+TEST(a_clock_that_is_looked_at_runs_as_one_that_is_not)
+{
+    struct replay_clock begin = replay_begin(&replay, FIRST, LAST, 0), seen = begin, clock;
+    uint64_t seed = 3;
+
+    for (int64_t now = 0; now < 400000; now += 1 + (int64_t)(test_random(&seed) % 7000)) {
+        seen = replay_at(&replay, &seen, now);
+        clock = replay_at(&replay, &begin, now);
+        assert_clock(&seen, clock.clock_ms, clock.lap);
+    }
+    assert_int_equal(seen.lap, 7);
+}
+
+TEST(a_paused_clock_stands_still_and_goes_on_from_there)
+{
+    struct replay changed = replay;
+    struct replay_clock clock = replay_begin(&changed, FIRST, LAST, 0);
+
+    clock = replay_at(&changed, &clock, 1000);
+    changed.is_paused = true;
+    clock = replay_at(&changed, &clock, 900000);
+    assert_clock(&clock, 1510000, 0);
+    changed.is_paused = false;
+    clock = replay_at(&changed, &clock, 900001);
+    assert_clock(&clock, 1510010, 0);
+}
+
+TEST(a_clock_paused_at_the_end_is_held_there_for_what_is_left)
+{
+    struct replay changed = replay;
+    struct replay_clock clock = replay_begin(&changed, FIRST, LAST, 0);
+
+    clock = replay_at(&changed, &clock, 50000 + 1000);
+    changed.is_paused = true;
+    clock = replay_at(&changed, &clock, 900000);
+    assert_clock(&clock, LAST, 0);
+    changed.is_paused = false;
+    clock = replay_at(&changed, &clock, 901999);
+    assert_clock(&clock, LAST, 0);
+    clock = replay_at(&changed, &clock, 902000);
+    assert_clock(&clock, 1500000, 1);
+}
+
+TEST(another_speed_goes_on_from_where_the_clock_is)
+{
+    struct replay changed = replay;
+    struct replay_clock clock = replay_begin(&changed, FIRST, LAST, 0);
+
+    clock = replay_at(&changed, &clock, 1000);
+    changed.speed = 1000;
+    clock = replay_at(&changed, &clock, 1000);
+    assert_clock(&clock, 1510000, 0);
+    clock = replay_at(&changed, &clock, 1001);
+    assert_clock(&clock, 1511000, 0);
+}
+
+TEST(a_clock_that_is_set_begins_a_lap_and_the_next_one_where_all_do)
+{
+    struct replay_clock begin = replay_begin(&replay, FIRST, LAST, 0), clock;
+
+    clock = replay_seek(&begin, 1900000, 7);
+    assert_clock(&clock, 1900000, 1);
+    clock = replay_at(&replay, &clock, 7 + 10000);
+    assert_clock(&clock, LAST, 1);
+    clock = replay_at(&replay, &clock, 7 + 13000);
+    assert_clock(&clock, 1500000, 2);
+    clock = replay_seek(&clock, 5, 20000);
+    assert_clock(&clock, FIRST, 3);
+    clock = replay_seek(&clock, LAST + 5, 20000);
+    assert_clock(&clock, LAST, 4);
+    clock = replay_at(&replay, &clock, 20000 + 2999);
+    assert_clock(&clock, LAST, 4);
 }
 
 TEST(where_to_start_is_a_part_or_a_time)

@@ -1,0 +1,93 @@
+#include "replay_control.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "replay_body.h"
+
+static void write_time(struct buf *out, const char *name, int64_t time_ms)
+{
+    buf_printf(out, ",\"%s\":", name);
+    if (time_ms < 0) {
+        buf_add_text(out, "null");
+        return;
+    }
+    buf_add_char(out, '"');
+    buf_add_time(out, time_ms);
+    buf_add_char(out, '"');
+}
+
+void replay_write(const struct engine *engine, struct buf *out)
+{
+    struct engine_replay replay = engine_replay(engine);
+
+    buf_add_text(out, "{\"speed\":");
+    buf_add_double(out, replay.speed);
+    write_time(out, "position", replay.position_ms);
+    write_time(out, "start", replay.start_ms);
+    write_time(out, "end", replay.end_ms);
+    buf_printf(out, ",\"paused\":%s,\"control\":%s}", replay.is_paused ? "true" : "false",
+               engine_config(engine)->replay_control ? "true" : "false");
+}
+
+static void fail_position(const struct engine_replay *replay, struct site_response *response)
+{
+    struct buf text = {0};
+
+    buf_add_text(&text, "position: ");
+    if (replay->start_ms < 0)
+        buf_add_text(&text, "there are no candles to replay");
+    else {
+        buf_add_text(&text, "not from ");
+        buf_add_time(&text, replay->start_ms);
+        buf_add_text(&text, " to ");
+        buf_add_time(&text, replay->end_ms);
+    }
+    buf_add_char(&text, '\0');
+    site_fail(response, 422, text.data);
+    buf_deinit(&text);
+}
+
+/* Who looks at it sees it jump: whoever did that, the operator can tell that somebody did. */
+static void log_change(const struct engine *engine)
+{
+    struct engine_replay replay = engine_replay(engine);
+    struct buf position = {0};
+
+    if (replay.position_ms >= 0) buf_add_time(&position, replay.position_ms);
+    buf_add_char(&position, '\0');
+    log_info("replay changed", F_DOUBLE("speed", replay.speed),
+             F_STR("paused", replay.is_paused ? "true" : "false"),
+             F_STR("position", position.data));
+    buf_deinit(&position);
+}
+
+static void change(struct engine *engine, const struct replay_change *wish,
+                   struct site_response *response)
+{
+    struct engine_replay replay = engine_replay(engine);
+    struct buf body = {0};
+
+    if (wish->has_position &&
+        (wish->position_ms < replay.start_ms || wish->position_ms > replay.end_ms)) {
+        fail_position(&replay, response);
+        return;
+    }
+    engine_change_replay(engine, wish);
+    replay_write(engine, &body);
+    log_change(engine);
+    *response = (struct site_response){
+        .status = 200, .content_type = "application/json", .body = blob_take(&body)};
+}
+
+void replay_answer(struct engine *engine, struct site_request *request)
+{
+    struct replay_change wish;
+    char message[256];
+
+    if (replay_body_parse(request->body, &wish, message, sizeof(message)))
+        site_fail(&request->response, 422, message);
+    else
+        change(engine, &wish, &request->response);
+    site_answer(request);
+}

@@ -1,0 +1,16 @@
+/* replay_control.h - how a replay stands, in JSON, and POST /replay, which changes it.
+ *
+ * Who may has been looked at on the shard. On the main loop's thread. */
+#ifndef HEATCAST_REPLAY_CONTROL_H
+#define HEATCAST_REPLAY_CONTROL_H
+
+#include "engine.h"
+
+/* {"speed":…,"position":…,"start":…,"end":…,"paused":…,"control":…}, of /health too. Only where the
+ * feed is a replay. */
+void replay_write(const struct engine *engine, struct buf *out);
+
+/* Takes the request. */
+void replay_answer(struct engine *engine, struct site_request *request);
+
+#endif
