@@ -34,3 +34,8 @@ export function count(seconds) {
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   return s < 86400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
 }
+
+/** How many digits after the point the prices of such buckets need. @param {number} bin */
+export function binDigits(bin) {
+  return Math.max(-Math.floor(Math.log10(bin) + 1e-9), 0);
+}

@@ -49,6 +49,7 @@ export const KEYS = [
   { group: 'Show', key: 'p', label: 'Volume profile on or off', action: 'profile', on: { p: [] } },
   { group: 'Show', key: 'u', label: 'Cumulative curves on or off', action: 'curves', on: { u: [] } },
   { group: 'Show', key: 'm', label: 'Swept levels on or off', action: 'sweeps', on: { m: [] } },
+  { group: 'Show', key: 'l', label: 'Table of the biggest levels on or off', action: 'levels', on: { l: [] } },
   { group: 'Show', key: 'w', label: 'Set leverage weights', action: 'weights', on: { w: [] } },
   { group: 'Colours', key: '[ ]', label: 'Show more or fewer levels', action: 'threshold', on: { '[': [-1], ']': [1] }, repeats: true },
   { group: 'Colours', key: 's', label: 'Next colour scale', action: 'scale', on: { s: [] } },

@@ -6,9 +6,11 @@ import { parseMatrix } from './matrix.js';
 /**
  * @typedef {{symbol: string, price_bin_size?: number, interval?: string, start_time?: string,
  *   end_time?: string, last_price?: number, open_interest_end?: string | null}} SymbolInfo
- * @typedef {{feed?: string, simulated?: boolean, replay?: {speed?: number},
- *   sim?: {speed?: number}, update_interval?: number,
- *   version?: string}} Health
+ * @typedef {{speed?: number, position?: string, start?: string, end?: string, paused?: boolean,
+ *   control?: boolean}} Replay
+ * @typedef {{feed?: string, simulated?: boolean, replay?: Replay, sim?: {speed?: number},
+ *   update_interval?: number, version?: string, time?: number}} Health  time: the server's clock
+ *   when it answered, seconds since 1970
  * @typedef {{time: number, levels: import('./heat-store.js').Level[]}} Column
  * @typedef {object} HistoryRequest
  * @property {string} symbol
@@ -98,11 +100,20 @@ export function intervalFor(window, stored) {
 async function ask(path, query, signal) {
   const known = Object.entries(query).filter(([, value]) => value !== undefined);
   const search = new URLSearchParams(known.map(([name, value]) => [name, String(value)]));
+  return send(known.length ? `${path}?${search}` : path, { signal });
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} options
+ * @returns {Promise<Response>} of a request that succeeded
+ */
+async function send(url, options) {
   let response;
   try {
-    response = await fetch(known.length ? `${path}?${search}` : path, { signal });
+    response = await fetch(url, options);
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (options.signal?.aborted) throw error;
     throw new RestError(0, 'the server does not answer');
   }
   if (response.ok) return response;
@@ -131,7 +142,22 @@ export async function getSymbols(signal) {
 
 /** @param {AbortSignal} [signal] @returns {Promise<Health>} {} when it cannot be had */
 export async function getHealth(signal) {
-  return get('health', {}, signal).catch(() => ({}));
+  try {
+    const response = await ask('health', {}, signal);
+    const time = Date.parse(response.headers.get('date') ?? '') / 1000;
+    return { ...(await json(response)), ...(Number.isNaN(time) ? {} : { time }) };
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * @param {{speed?: number, position?: string, paused?: boolean}} wanted
+ * @returns {Promise<Replay>} as it goes on from now
+ */
+export async function setReplay(wanted) {
+  const body = JSON.stringify(wanted);
+  return json(await send('replay', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }));
 }
 
 /**

@@ -21,6 +21,7 @@ import { WINDOWS } from './rest.js';
  * @property {boolean} profile
  * @property {boolean} curves
  * @property {boolean} sweeps
+ * @property {boolean} levels the table of the biggest ones
  */
 
 /** What may be chosen, in the order in which keys and menus go through it. */
@@ -47,6 +48,7 @@ export const DEFAULTS = Object.freeze({
   profile: true,
   curves: false,
   sweeps: false,
+  levels: false,
 });
 
 export const TIERS = Object.freeze([5, 10, 25, 50, 100]);
@@ -123,6 +125,7 @@ export function parseHash(text) {
     profile: flag('profile', said),
     curves: flag('curves', said),
     sweeps: flag('sweeps', said),
+    levels: flag('levels', said),
   };
 }
 
@@ -143,7 +146,7 @@ export function formatHash(settings) {
     if (value !== DEFAULTS[name]) said.push([name, String(value)]);
   }
   if (settings.weights !== null) said.push(['weights', settings.weights]);
-  for (const name of /** @type {const} */ (['profile', 'curves', 'sweeps'])) {
+  for (const name of /** @type {const} */ (['profile', 'curves', 'sweeps', 'levels'])) {
     if (settings[name] !== DEFAULTS[name]) said.push([name, settings[name] ? '1' : '0']);
   }
   return `#${said.map(([name, value]) => `${name}=${escaped(value)}`).join('&')}`;
@@ -170,7 +173,7 @@ function oneOf(name, said) {
   return choices.find((choice) => String(choice) === said.get(name)) ?? DEFAULTS[name];
 }
 
-/** @param {'profile' | 'curves' | 'sweeps'} name @param {URLSearchParams} said */
+/** @param {'profile' | 'curves' | 'sweeps' | 'levels'} name @param {URLSearchParams} said */
 function flag(name, said) {
   const value = said.get(name);
   return value === '1' || value === '0' ? value === '1' : DEFAULTS[name];

@@ -9,49 +9,16 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { chromium } from 'playwright-core';
-import { colour, decode, encode, position } from '../../web/palette.js';
+import { colour, decode, encode, position, stretch } from '../../web/palette.js';
+import { usdt } from '../../web/format.js';
+import { PATIENCE, chartShown, change, close, complaints, gateOf, open, statusIs, updated, updates } from './page.js';
 
-const BASE = process.env.HEATCAST_URL ?? 'http://127.0.0.1:8000/';
-const PATIENCE = 15_000;
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-let browser;
 let page;
-let complaints; /* errors of the page and its requests, over all tests */
-
-/** A new page at BASE + hash that notes what goes wrong. */
-async function open({ viewport = { width: 1280, height: 800 }, hash = '', prepare, ...options } = {}) {
-  const context = await browser.newContext({ viewport, ...options });
-  const opened = await context.newPage();
-  opened.setDefaultTimeout(PATIENCE);
-  opened.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  opened.on('pageerror', (error) => complaints.push(String(error)));
-  opened.on('response', (response) => response.status() >= 400 && complaints.push(`${response.status()} ${response.url()}`));
-  await prepare?.(opened);
-  await opened.goto(BASE + hash);
-  return opened;
-}
-
-const chartShown = (target = page) =>
-  target.waitForFunction(() => globalThis.heatcast?.store?.count > 1 && document.getElementById('message').hidden);
-const statusIs = (wanted, target = page) =>
-  target.waitForFunction((status) => globalThis.heatcast?.status() === status, wanted);
-const updates = (target = page) => target.evaluate(() => globalThis.heatcast.updates);
-const updated = (since, target = page) =>
-  target.waitForFunction((n) => globalThis.heatcast.updates > n, since, { timeout: 2 * PATIENCE });
+let gate; /* before its stream */
 
 /** Colours at points of a screenshot, read by a browser since it knows PNG. */
 async function coloursAt(png, points) {
-  const blank = await browser.newPage();
+  const blank = await page.context().newPage();
   try {
     return await blank.evaluate(
       async ([base64, at]) => {
@@ -69,14 +36,14 @@ async function coloursAt(png, points) {
 }
 
 /** Cells in sight, spread over the chart, clear of candles, price line and the words above. */
-const cellsInSight = (target = page) =>
-  target.evaluate(() => {
+const cellsInSight = () =>
+  page.evaluate(() => {
     const { store, cellXY } = globalThis.heatcast;
-    const pane = document.querySelector('#chart canvas').getBoundingClientRect();
-    const words = document.getElementById('readout').getBoundingClientRect();
+    const pane = document.querySelector('.chart canvas').getBoundingClientRect();
+    const words = document.querySelector('.readout').getBoundingClientRect();
     const last = store.candle(store.count - 1);
     const inside = ({ x, y }) =>
-      x > pane.left + 60 && x < pane.right - 10 && y > words.bottom + 10 && y < pane.bottom - 50;
+      x > pane.left + 60 && x < pane.right - 10 - pane.width / 5 && y > Math.max(words.bottom, pane.top) + 10 && y < pane.bottom - 50;
     const found = [];
     for (let c = 1; c < store.count - 1; c += 7) {
       const candle = store.candle(c);
@@ -96,48 +63,55 @@ const cellsInSight = (target = page) =>
   });
 
 /** What all cells' places and colours depend on. */
-const geometry = (target = page) =>
-  target.evaluate(() => {
+const geometry = () =>
+  page.evaluate(() => {
     const { store, cellXY, scale, updates } = globalThis.heatcast;
     return { scale, is: JSON.stringify([updates, store.layout, store.count, cellXY(0, 0), cellXY(1, 1), scale]) };
   });
 
 /** The cells in sight and a screenshot that no update came between. */
-async function still(target = page) {
-  for (let tries = 0; tries < 30; tries++) {
-    const former = await geometry(target);
-    const cells = await cellsInSight(target);
-    const png = await target.screenshot();
-    if ((await geometry(target)).is === former.is) return { cells, png, scale: former.scale };
+async function still() {
+  gate.isShut = true;
+  try {
+    for (let tries = 0; tries < 30; tries++) {
+      const former = await geometry();
+      const cells = await cellsInSight();
+      const png = await page.screenshot();
+      if ((await geometry()).is === former.is) return { cells, png, scale: former.scale };
+    }
+    assert.fail('the picture does not come to rest');
+  } finally {
+    gate.open();
   }
-  assert.fail('updates come too fast for a still picture');
 }
 
 /** Every known cell has the colour that its density has on the palette. */
-async function assertColours(target = page) {
-  const { cells, scale, png } = await still(target);
+async function assertColours() {
+  const { cells, scale, png } = await still();
+  const { palette, low, high, theme } = await page.evaluate(() => globalThis.heatcast.settings);
   const filled = cells.filter(({ total }) => total > 0);
   assert.ok(filled.length > 50, `only ${filled.length} filled cells in sight`);
   const some = cells.filter((_, i) => i % Math.ceil(cells.length / 400) === 0);
   const seen = await coloursAt(png, some);
   const wrong = some.filter(({ total }, i) => {
-    const wanted = colour(position(decode(encode(total)), scale));
-    return wanted.some((channel, k) => Math.abs(channel - seen[i][k]) > 3);
+    const place = stretch(position(decode(encode(total)), scale), { low, high });
+    return colour(palette, place, theme).some((channel, k) => Math.abs(channel - seen[i][k]) > 4);
   });
   assert.ok(wrong.length <= some.length * 0.01, `${wrong.length} of ${some.length}, first ${JSON.stringify(wrong[0])}`);
 }
 
 before(async () => {
-  complaints = [];
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ARGS });
-  page = await open();
+  page = await open({
+    hash: '#window=12h&profile=0', /* broad columns, and nothing that lies over them */
+    prepare: async (target) => (gate = await gateOf(target)),
+  });
 });
 
-after(() => browser?.close());
+after(close);
 
 test('the chart appears', async () => {
-  await chartShown();
-  const box = await page.locator('#chart canvas').first().boundingBox();
+  await chartShown(page);
+  const box = await page.locator('.chart canvas').first().boundingBox();
   assert.ok(box.width > 800 && box.height > 400, JSON.stringify(box));
 });
 
@@ -152,12 +126,12 @@ test('there are cells and candles in it', async () => {
   assert.ok(candles > count / 2, `${candles} candles in ${count} columns`);
 });
 
-test('the status is live', () => statusIs('live'));
+test('the status is live', () => statusIs('live', page));
 
 test('known cells have the colour of their density', () => assertColours());
 
 test('a live update changes store and picture', async () => {
-  const chart = page.locator('#chart');
+  const chart = page.locator('.chart');
   const state = () =>
     page.evaluate(() => {
       const { store } = globalThis.heatcast;
@@ -165,7 +139,7 @@ test('a live update changes store and picture', async () => {
     });
   const formerState = await state();
   const formerPicture = await chart.screenshot();
-  await updated(await updates());
+  await updated(await updates(page), page);
   await page.waitForFunction((former) => {
     const { store } = globalThis.heatcast;
     const now = [store.end, [...store.column(store.count - 1)], store.candle(store.count - 1)];
@@ -179,28 +153,48 @@ test('a live update changes store and picture', async () => {
 });
 
 test('cells still have their colours after live updates', async () => {
-  await updated((await updates()) + 1);
+  await updated((await updates(page)) + 1, page);
   await assertColours();
 });
 
-test('the crosshair reads out the cell under it', async () => {
+test('the crosshair reads out the cell under it, exactly as REST has it', async () => {
   const { cells } = await still();
+  gate.isShut = true; /* the chart would move on below the crosshair */
   const { x, y } = cells.filter(({ total }) => total > 0).at(-1);
   await page.mouse.move(x, y);
-  await page.locator('#readout').getByText('bucket').waitFor();
-  const text = await page.locator('#readout').innerText();
-  assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d UTC\s+O\s/);
-  assert.match(text, /bucket\s[\s\S]*long\s[\s\S]*short\s[\s\S]*total\s/);
-  /* The chart may have moved on below it; price buckets stay. */
-  const bucket = await page.evaluate((wanted) => {
-    const { store, cellXY } = globalThis.heatcast;
-    const away = (r) => Math.abs(cellXY(0, r).y - wanted);
-    let nearest = 0;
-    for (let r = 1; r < store.rows; r++) if (away(r) < away(nearest)) nearest = r;
-    return store.priceOf(nearest);
-  }, y);
-  assert.equal(Number(/bucket\s+([\d.\u2009]+)/.exec(text)[1].replaceAll('\u2009', '')), bucket);
+  const readout = page.locator('.readout');
+  await page.waitForFunction(() => {
+    const text = document.querySelector('.readout').innerText;
+    return /bucket/.test(text) && !text.includes('≈'); /* the column's exact numbers have come */
+  });
+  const text = (await readout.innerText()).replace(/\s+/g, ' ');
+  const [, time, bucket, long, short, total] =
+    /^(\d{4}-\d\d-\d\d \d\d:\d\d) UTC O .* bucket ([\d .]+) – .*? long (.*?) short (.*?) total (.*?) ±1 % long/.exec(text) ??
+    assert.fail(text);
+  const price = Number(bucket.replaceAll(' ', ''));
+  const level = await page.evaluate(
+    async ({ time, price }) => {
+      const { store, panes } = globalThis.heatcast;
+      const at = `${time.replace(' ', 'T')}:00Z`;
+      const query = new URLSearchParams({
+        symbol: panes[0].symbol,
+        interval: panes[0].session.interval,
+        price_bin_size: store.bin,
+        start_time: new Date(panes[0].session.start * 1000).toISOString(),
+        end_time: at,
+        warmup: 'stream',
+      });
+      const { data } = await (await fetch(`liquidations/heatmap-timeseries?${query}`)).json();
+      const { levels } = data.find(({ timestamp }) => timestamp === at);
+      return levels.find((one) => Math.abs(one.price - price) < store.bin / 2);
+    },
+    { time, price },
+  );
+  assert.equal(long, usdt(level.long_density));
+  assert.equal(short, usdt(level.short_density));
+  assert.equal(total, usdt(level.long_density + level.short_density));
   await page.mouse.move(5, 5);
+  gate.open();
 });
 
 test('simulated and replayed data are called so', async () => {
@@ -230,19 +224,68 @@ test('the chart library is credited as its licence asks', async () => {
 
 test('another window is shown', async () => {
   await page.getByRole('button', { name: '14d', exact: true }).click();
-  await page.waitForFunction(() => globalThis.heatcast.store?.step >= 900);
-  await chartShown();
+  await page.waitForFunction(() => globalThis.heatcast.panes[0].session.window === '14d');
+  await chartShown(page);
   assert.match(page.url(), /window=14d/);
   assert.equal(await page.locator('#windows [aria-pressed=true]').innerText(), '14d');
+  await page.getByRole('button', { name: '12h', exact: true }).click(); /* its columns are the stream's */
+  await page.waitForFunction(() => globalThis.heatcast.panes[0].session.window === '12h');
+  await chartShown(page);
+});
+
+test('palettes, scales, thresholds and themes colour the cells as they say', async () => {
+  for (const settings of [
+    { palette: 'viridis' },
+    { palette: 'cividis', scale: 'linear' },
+    { palette: 'purple', scale: 'percentile', low: 0.3, high: 0.9 },
+    { theme: 'light', scale: 'log', low: 0.1, high: 0.8 },
+  ]) {
+    await change(settings, page);
+    await page.waitForTimeout(100);
+    await assertColours();
+  }
+  await change({ palette: 'purple', scale: 'log', low: 0, high: 1, theme: 'dark' }, page);
+});
+
+test('a coarser bucket sums the finer ones', async () => {
+  const fine = await page.evaluate(() => globalThis.heatcast.store.bin);
+  await change({ factor: 5 }, page);
+  await page.waitForFunction((bin) => globalThis.heatcast.store?.bin === bin, fine * 5);
+  await chartShown(page);
+  await updated(await updates(page), page);
+  /* At the same moment of a market that goes on: the pane's latest snapshot, summed either way. */
+  const { shown, wanted } = await page.evaluate(() => {
+    const { store, panes } = globalThis.heatcast;
+    const { data } = panes[0].session.latest;
+    const rows = new Map();
+    for (const { price, long_density: long, short_density: short } of data.levels) {
+      const bucket = Math.floor(price / store.bin + 1e-9);
+      rows.set(bucket, (rows.get(bucket) ?? 0) + long + short);
+    }
+    const shown = [];
+    for (let r = 0; r < store.rows; r++) {
+      const cell = store.cell(store.count - 1, r);
+      if (cell?.total > 0) shown.push([store.base + r, Math.round(cell.total / 1000)]);
+    }
+    return { shown, wanted: [...rows].sort((a, b) => a[0] - b[0]).map(([b, v]) => [b, Math.round(v / 1000)]) };
+  });
+  assert.ok(shown.length > 3);
+  assert.deepEqual(shown, wanted);
+  await change({ factor: 1 }, page);
+  await chartShown(page);
 });
 
 test('another symbol is shown, live', async (t) => {
-  const symbols = await page.locator('#symbol option:enabled').evaluateAll((all) => all.map(({ value }) => value));
+  const symbols = await page.evaluate(() => fetch('symbols').then(async (response) => (await response.json()).symbols.map((s) => s.symbol)));
   if (symbols.length < 2) return t.skip('the server has one symbol');
-  await page.locator('#symbol').selectOption(symbols[1]);
-  await chartShown();
-  await statusIs('live');
-  await updated(await updates());
+  const box = page.getByRole('combobox', { name: 'Market' });
+  await box.click();
+  await box.fill(symbols[1].slice(0, 3));
+  await page.getByRole('option', { name: symbols[1] }).click();
+  await page.waitForFunction((symbol) => globalThis.heatcast.panes[0].symbol === symbol, symbols[1]);
+  await chartShown(page);
+  await statusIs('live', page);
+  await updated(await updates(page), page);
   await page.waitForFunction((symbol) => document.title.includes(symbol), symbols[1]);
   assert.match(page.url(), new RegExp(`symbol=${symbols[1]}`));
 });
@@ -291,9 +334,13 @@ test('a cut connection comes back by itself', async () => {
   });
   await chartShown(cut);
   await statusIs('live', cut);
+  await cut.evaluate(() => {
+    const badge = document.getElementById('status');
+    globalThis.seen = [];
+    new MutationObserver(() => globalThis.seen.push(badge.innerText)).observe(badge, { attributes: true, subtree: true, childList: true });
+  });
   await sockets[0].close({ code: 1012, reason: 'cut by the test' });
-  await statusIs('reconnecting', cut);
-  assert.match(await cut.locator('#status').innerText(), /^reconnecting/);
+  await cut.waitForFunction(() => globalThis.seen.some((text) => text.startsWith('reconnecting')));
   await statusIs('live', cut);
   assert.equal(sockets.length, 2);
   await updated(await updates(cut), cut);
@@ -306,11 +353,11 @@ test('it fits a phone', async () => {
   await statusIs('live', phone);
   const wide = await phone.evaluate(() => document.documentElement.scrollWidth);
   assert.equal(wide, 390);
-  const box = await phone.locator('#chart').boundingBox();
+  const box = await phone.locator('.chart').boundingBox();
   assert.ok(box.height > 400, JSON.stringify(box));
-  for (const id of ['symbol', 'windows', 'status', 'freshness', 'legend', 'credit']) {
-    const { x, y, width, height } = await phone.locator(`#${id}`).boundingBox();
-    assert.ok(x >= 0 && y >= 0 && x + width <= 390 && y + height <= 844, id);
+  for (const place of ['.market', '#windows', '#status', '#more', '.legend', '#credit']) {
+    const { x, y, width, height } = await phone.locator(place).boundingBox();
+    assert.ok(x >= 0 && y >= 0 && x + width <= 390 && y + height <= 844, place);
   }
   await phone.context().close();
 });
@@ -319,12 +366,12 @@ test('nobody complained', () => assert.deepEqual(complaints, []));
 
 test('a server that stands still is not called live', { skip: !process.env.HEATCAST_PID && 'HEATCAST_PID is not set' }, async () => {
   const pid = Number(process.env.HEATCAST_PID);
-  await statusIs('live');
+  await statusIs('live', page);
   process.kill(pid, 'SIGSTOP');
   try {
-    await statusIs('stale');
+    await statusIs('stale', page);
   } finally {
     process.kill(pid, 'SIGCONT');
   }
-  await statusIs('live');
+  await statusIs('live', page);
 });

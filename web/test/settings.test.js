@@ -28,6 +28,7 @@ const ALL_ELSE = {
   profile: false,
   curves: true,
   sweeps: true,
+  levels: true,
 };
 
 test('an empty address means the defaults', () => {
@@ -53,7 +54,7 @@ test('an address says what differs from the defaults, and always symbol and wind
   assert.equal(
     formatHash(ALL_ELSE),
     '#symbol=BTCUSDT,ETHUSDT&window=7d&panes=2&factor=5&scale=percentile&palette=viridis&theme=light' +
-      '&low=0.25&high=0.9&weights=5:40,10:30,25:20,50:10,100:0&profile=0&curves=1&sweeps=1',
+      '&low=0.25&high=0.9&weights=5:40,10:30,25:20,50:10,100:0&profile=0&curves=1&sweeps=1&levels=1',
   );
 });
 
