@@ -8,6 +8,10 @@ import globals from 'globals';
 /* k6 gives its scripts these and the browser's timers and console; its modules it brings along. */
 const k6 = { __ENV: 'readonly', console: 'readonly', setTimeout: 'readonly' };
 
+/* Runs in browsers and in Node: only what both have, and a document where there is one. */
+const client = ['web/heatmap-client.js', 'web/heatmap-state.js'];
+const either = { ...globals['shared-node-browser'], document: 'readonly' };
+
 export default [
   js.configs.recommended,
   {
@@ -24,12 +28,8 @@ export default [
       'no-template-curly-in-string': 'error',
     },
   },
-  { files: ['web/*.js'], languageOptions: { globals: globals.browser } },
-  /* What both have: the client runs in either. */
-  {
-    files: ['web/heatmap-client.js', 'client/**/*.{js,mjs}'],
-    languageOptions: { globals: globals['shared-node-browser'] },
-  },
+  { files: ['web/*.js'], ignores: client, languageOptions: { globals: globals.browser } },
+  { files: client, languageOptions: { globals: either } },
   {
     files: ['**/test/**/*.js', 'tests/**/*.{js,mjs}', 'bench/**/*.mjs'],
     languageOptions: { globals: globals.node },
