@@ -444,8 +444,8 @@ test('the weights say that the live stream keeps its mix', async () => {
 
 const REPLAY = { start: T, end: T + 10 * DAY, position: T + 5 * DAY, speed: 60, paused: false, control: true };
 
-async function showReplay(replay = {}) {
-  await page.evaluate(
+async function showReplay(replay = {}, target = page) {
+  await target.evaluate(
     (state) => {
       const { modules, place, called } = globalThis;
       const options = { onSpeed: called('speed'), onPosition: called('position'), onPause: called('pause') };
@@ -454,10 +454,19 @@ async function showReplay(replay = {}) {
     },
     { ...REPLAY, ...replay },
   );
-  return page.getByRole('slider', { name: 'Replay position' });
+  return target.getByRole('slider', { name: 'Replay position' });
 }
-const setReplay = (replay) => page.evaluate((state) => globalThis.replay.set(state), { ...REPLAY, ...replay });
-const chosen = () => page.waitForFunction(() => globalThis.calls.length > 0).then(() => calls());
+const setReplay = (replay, target = page) =>
+  target.evaluate((state) => globalThis.replay.set(state), { ...REPLAY, ...replay });
+
+/** A page whose clock only moves when it is told to: nothing depends on how fast the test is. */
+async function stopped() {
+  const target = await open();
+  await target.clock.install({ time: 0 });
+  await target.clock.pauseAt(1000);
+  return target;
+}
+const RESTED = 500; /* ms after which a handle has come to rest */
 
 test('a replay shows where it is, how fast, and its span', async () => {
   const slider = await showReplay();
@@ -505,41 +514,46 @@ test('speeds go from 1 to 3600, and the present one is among them', async () => 
 });
 
 test('a position is chosen once the handle rests, by keys', async () => {
-  const slider = await showReplay();
+  const target = await stopped();
+  const slider = await showReplay({}, target);
   await slider.focus();
-  await page.keyboard.press('ArrowRight');
-  await page.keyboard.press('ArrowRight');
-  await page.keyboard.press('PageDown');
-  await setReplay({ position: T + 300 });
+  for (const key of ['ArrowRight', 'ArrowRight', 'PageDown']) {
+    await target.keyboard.press(key);
+    await target.clock.runFor(RESTED / 2);
+  }
+  await setReplay({ position: T + 300 }, target);
   assert.equal(Number(await slider.inputValue()), T + 4 * DAY + 600, 'the stream does not pull the handle away');
   assert.deepEqual(await aria(slider, 'valuetext'), ['2025-12-24 10:10 UTC']);
-  assert.deepEqual(await chosen(), [['position', T + 4 * DAY + 600]]);
-  await setReplay({ position: T + 300 });
+  assert.deepEqual(await calls(target), []);
+  await target.clock.runFor(RESTED);
+  assert.deepEqual(await calls(target), [['position', T + 4 * DAY + 600]]);
+  await setReplay({ position: T + 300 }, target);
   assert.equal(Number(await slider.inputValue()), T + 300);
+  await target.context().close();
 });
 
 test('a position is chosen with the mouse', async () => {
-  const slider = await showReplay();
+  const target = await stopped();
+  const slider = await showReplay({}, target);
   const { x, y, width, height } = await slider.boundingBox();
-  await page.mouse.move(x + width / 2, y + height / 2);
-  await page.mouse.down();
-  await page.mouse.move(x + width, y + height / 2, { steps: 4 });
-  await page.mouse.up();
-  assert.deepEqual(await chosen(), [['position', REPLAY.end]]);
+  await target.mouse.move(x + width / 2, y + height / 2);
+  await target.mouse.down();
+  await target.mouse.move(x + width, y + height / 2, { steps: 4 });
+  await target.mouse.up();
+  await target.clock.runFor(RESTED);
+  assert.deepEqual(await calls(target), [['position', REPLAY.end]]);
+  await target.context().close();
 });
 
 test('a replay bar that is gone calls nobody', async () => {
-  const slider = await showReplay();
+  const target = await stopped();
+  const slider = await showReplay({}, target);
   await slider.press('ArrowRight');
-  await page.evaluate(() => {
-    globalThis.calls.length = 0;
-    return new Promise((resolve) => {
-      globalThis.replay.destroy();
-      setTimeout(resolve, 800);
-    });
-  });
-  assert.equal(await page.locator('.replay-bar').count(), 0);
-  assert.deepEqual(await calls(), []);
+  await target.evaluate(() => globalThis.replay.destroy());
+  await target.clock.runFor(RESTED);
+  assert.equal(await target.locator('.replay-bar').count(), 0);
+  assert.deepEqual(await calls(target), []);
+  await target.context().close();
 });
 
 /* Keys. */

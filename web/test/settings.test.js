@@ -12,6 +12,7 @@ import {
   parseWeights,
   sharesOf,
 } from '../settings.js';
+import { PALETTES, SCALES } from '../palette.js';
 
 /** @type {import('../settings.js').Settings} */
 const ALL_ELSE = {
@@ -127,6 +128,11 @@ test('the stream’s mix is no mix of one’s own, in whatever numbers', () => {
 test('shares sum to one, and of nothing are nothing', () => {
   assert.deepEqual(sharesOf([1, 0, 0, 0, 3]), [0.25, 0, 0, 0, 0.75]);
   assert.deepEqual(sharesOf([0, 0, 0, 0, 0]), [0, 0, 0, 0, 0]);
+});
+
+test('the palettes and scales that can be chosen are those that there are', () => {
+  assert.deepEqual([...CHOICES.palette].sort(), Object.keys(PALETTES).sort());
+  assert.deepEqual([...CHOICES.scale].sort(), Object.keys(SCALES).sort());
 });
 
 test('choices are gone through in a circle', () => {
