@@ -23,7 +23,7 @@ const HARNESS = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="style.css">
 <link rel="stylesheet" href="widgets.css"></head>
-<body><main id="place" style="padding: 40px"></main></body>
+<body><div id="place" style="padding: 40px"></div></body>
 </html>`;
 
 let browser;
