@@ -12,6 +12,9 @@ import { make, setText, uniqueId } from './dom.js';
  */
 
 const PAGE = 10;
+/** CSS pixels: room for a few entries; with less below the field the list goes above it. */
+const ROOM_MIN = 180;
+const MARGIN = 12;
 
 /**
  * The entries that a text finds: those that begin with it, then those that have it somewhere.
@@ -141,7 +144,17 @@ class SymbolPicker {
     this.list.hidden = items.length === 0;
     this.nothing.hidden = items.length > 0;
     this.popup.hidden = false;
+    this.#place();
     this.input.setAttribute('aria-expanded', 'true');
+  }
+
+  /** The list ends before the window does, or the keyboard of a telephone begins. */
+  #place() {
+    const { top, bottom } = this.input.getBoundingClientRect();
+    const below = (globalThis.visualViewport?.height ?? innerHeight) - bottom - MARGIN;
+    const isAbove = below < ROOM_MIN && top - MARGIN > below;
+    this.popup.classList.toggle('picker-above', isAbove);
+    this.popup.style.setProperty('--room', `${Math.max(isAbove ? top - MARGIN : below, 0)}px`);
   }
 
   /** @param {number} index in `shown`, -1 for none */

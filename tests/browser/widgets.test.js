@@ -74,6 +74,7 @@ beforeEach(() =>
   page.evaluate(() => {
     for (const dialog of document.querySelectorAll('dialog')) dialog.remove();
     globalThis.place.replaceChildren();
+    globalThis.place.style.padding = '40px';
     globalThis.calls.length = 0;
   }),
 );
@@ -333,6 +334,24 @@ test('one market is a list too, and a thousand are', async () => {
   assert.ok(y >= box.y && y + height <= box.y + box.height && box.y + box.height <= 700, 'the picked one is in sight');
   await page.keyboard.type('99');
   assert.equal((await listed()).all.length, 19);
+});
+
+test('the list stays inside the window, wherever the field is', async () => {
+  const many = Array.from({ length: 100 }, (_, i) => ({ symbol: `M${i}USDT` }));
+  for (const [top, above] of [[100, false], [400, false], [640, true]]) {
+    await page.evaluate((y) => {
+      globalThis.place.replaceChildren();
+      globalThis.place.style.paddingTop = `${y}px`;
+    }, top);
+    const input = await showPicker(many, 'M50USDT');
+    await input.click();
+    const field = await input.boundingBox();
+    const list = await page.locator('.picker-popup').boundingBox();
+    assert.ok(list.y >= 0 && list.y + list.height <= 700 && list.height > 150, JSON.stringify([top, list]));
+    assert.ok(above ? list.y + list.height < field.y : list.y > field.y + field.height, `${top} ${above}`);
+    const { y, height } = await page.getByRole('option', { selected: true }).boundingBox();
+    assert.ok(y >= list.y && y + height <= list.y + list.height);
+  }
 });
 
 test('names are text, not markup', async () => {
