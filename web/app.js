@@ -5,7 +5,6 @@ import { HeatmapWebSocket } from './heatmap-client.js';
 import { Pane } from './pane.js';
 import { Toolbar } from './toolbar.js';
 import { INTERVALS, formatTime, getHealth, getSymbols, setReplay } from './rest.js';
-import { densityAt } from './palette.js';
 import { formatHash, parseHash } from './settings.js';
 import { editWeights, openHelp } from './dialogs.js';
 import { replayBar } from './replay-bar.js';
@@ -24,6 +23,7 @@ import { keyActions } from './actions.js';
 
 const RETRY_MS = 5000;
 const HEALTH_MS = 60_000;
+const NEWS_MS = 8000;
 /** A replay's position is shown as it moves. */
 const REPLAY_HEALTH_MS = 2000;
 
@@ -47,6 +47,8 @@ const state = {
   painting: false,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   retry: undefined,
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  newsTimer: undefined,
 };
 
 const client = new HeatmapWebSocket(new URL('ws/heatmap', location.href).href.replace(/^http/, 'ws'), {
@@ -282,8 +284,7 @@ function schedulePaint() {
     for (const pane of state.panes) pane.paint();
     showTitle();
     showFreshness();
-    const { scale } = active().chart.heat;
-    toolbar.showScaleOf((t) => (scale ? densityAt(t, scale) : NaN));
+    toolbar.showScaleOf(active().chart.heat.scale);
   });
 }
 
@@ -298,9 +299,11 @@ function showLevels() {
   fillTable($('table'), `${pane.symbol}: ten biggest levels, USDT`, pane.levels?.rows ?? []);
 }
 
-/** Said once, also to who listens. @param {string} text */
+/** Said once, to eyes and ears. @param {string} text */
 function tell(text) {
+  clearTimeout(state.newsTimer);
   $('news').textContent = text;
+  state.newsTimer = setTimeout(() => ($('news').textContent = ''), NEWS_MS);
 }
 
 /* The words around the charts. */
@@ -340,7 +343,8 @@ function showHealth() {
   const { position, start, end, speed = 1, paused = false, control = false } = health.replay ?? {};
   const isKnown = health.feed === 'replay' && position && start && end;
   $('replay').hidden = !isKnown;
-  if (isKnown) replay.set({ position, start, end, speed, paused, control });
+  /* Each market has a clock of its own, over its own data. */
+  if (isKnown) replay.set({ position: active().time || position, start, end, speed, paused, control });
 }
 
 /* What buttons and keys do. */

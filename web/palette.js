@@ -69,9 +69,9 @@ const CIVIDIS = stops(
  * @type {Record<string, {label: string, stops: Stop[], light: Stop[]}>}
  */
 export const PALETTES = {
-  purple: { label: 'Purple – cyan – yellow', stops: onDark(PURPLE), light: onLight(PURPLE) },
+  purple: { label: 'Purple', stops: onDark(PURPLE), light: onLight(PURPLE) },
   viridis: { label: 'Viridis', stops: onDark(VIRIDIS), light: onLight(VIRIDIS) },
-  cividis: { label: 'Cividis (colour-blind safe)', stops: onDark(CIVIDIS), light: onLight(CIVIDIS) },
+  cividis: { label: 'Cividis', stops: onDark(CIVIDIS), light: onLight(CIVIDIS) },
 };
 
 /** @type {Record<Kind, {label: string}>} */

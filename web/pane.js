@@ -144,6 +144,7 @@ export class Pane {
 
   /** Whether the server still has this market. @param {boolean} gone */
   setGone(gone) {
+    if (this.isGone && !gone) this.hideMessage();
     this.isGone = gone;
     if (gone) this.showMessage(`${this.symbol} is gone`, 'The server does not have this market any more. Choose another above.');
   }

@@ -1,7 +1,7 @@
 /**
  * toolbar.js - the page's options, and which of them are chosen.
  */
-import { PALETTES } from './palette.js';
+import { PALETTES, densityAt } from './palette.js';
 import { WINDOWS } from './rest.js';
 import { CHOICES } from './settings.js';
 import { make } from './dom.js';
@@ -43,15 +43,17 @@ export class Toolbar {
     this.bucket = select('Bucket size', CHOICES.factor.map((n) => [String(n), `bucket ×${n}`]), (n) =>
       change({ factor: /** @type {Settings['factor']} */ (Number(n)) }),
     );
-    this.palette = select('Palette', Object.entries(PALETTES).map(([name, { label }]) => [name, label]), (palette) =>
+    this.palette = select('Palette: Viridis and Cividis are safe for colour-blind eyes', Object.entries(PALETTES).map(([name, { label }]) => [name, label]), (palette) =>
       change({ palette: /** @type {Settings['palette']} */ (palette) }),
     );
     this.theme = select('Theme', CHOICES.theme.map((name) => [name, name]), (theme) =>
       change({ theme: /** @type {Settings['theme']} */ (theme) }),
     );
     const range = make('div', { class: 'threshold' });
-    /** @type {(t: number) => number} USDT at a place of the scale in use */
-    this.densityAt = () => NaN;
+    /** @type {import('./palette.js').Scale | null} */
+    this.scale = null;
+    this.low = 0;
+    this.high = 1;
     this.slider = rangeSlider(range, {
       label: 'Intensity',
       low: 0,
@@ -88,6 +90,8 @@ export class Toolbar {
     this.bucket.value = String(settings.factor);
     this.palette.value = settings.palette;
     this.theme.value = settings.theme;
+    this.low = settings.low;
+    this.high = settings.high;
     this.slider.set(settings.low, settings.high);
     for (const [name, made] of this.toggles) made.setAttribute('aria-pressed', String(Boolean(settings[name])));
     this.weights.classList.toggle('chosen', settings.weights !== null);
@@ -101,13 +105,14 @@ export class Toolbar {
     }
   }
 
-  /** What the slider's handles mean. @param {(t: number) => number} densityAt USDT of the scale in use */
-  showScaleOf(densityAt) {
-    this.densityAt = densityAt;
+  /** What the slider's handles mean. @param {import('./palette.js').Scale | null} scale of the pane in use */
+  showScaleOf(scale) {
+    if (scale === this.scale) return;
+    this.scale = scale;
+    this.slider.set(this.low, this.high);
   }
 
   #intensity(/** @type {number} */ t) {
-    const density = this.densityAt(t);
-    return Number.isNaN(density) ? `${Math.round(t * 100)} %` : usdt(density);
+    return this.scale ? usdt(densityAt(t, this.scale)) : `${Math.round(t * 100)} %`;
   }
 }
