@@ -88,11 +88,13 @@ export class HeatChart {
     this.staleFrom = Infinity;
     this.shown = { profile: true, curves: true, sweeps: true, priceLine: true };
     this.reduced = reduced;
-    /** @type {{column: number, row: number} | null} where the crosshair is */
+    /** @type {{column: number, row: number} | null} where the crosshair was last put by hand */
     this.cursor = null;
+    /** @type {{time: number, price: number} | null} the cell that keys have put the crosshair on */
+    this.pinned = null;
     /** @type {((point: {x: number, y: number} | null) => void)[]} */
     this.crosshairHandlers = [];
-    this.chart.subscribeCrosshairMove((/** @type {any} */ param) => this.#onCrosshair(param.point ?? null));
+    this.chart.subscribeCrosshairMove((/** @type {any} */ param) => this.#onCrosshair(param));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#chooseCandles());
     this.listeners = new AbortController();
     const { signal } = this.listeners;
@@ -153,7 +155,7 @@ export class HeatChart {
   /** Show another grid, all of it. @param {HeatStore} store */
   setStore(store) {
     this.store = store;
-    this.cursor = null;
+    this.cursor = this.pinned = null;
     this.heat.setStore(store);
     this.profile.store = store;
     this.sweeps.setStore(store);
@@ -248,30 +250,27 @@ export class HeatChart {
   /* Moving about, for keys and buttons. */
 
   /**
-   * Move the crosshair by cells; it begins at the newest price, and the chart follows it.
+   * Move the crosshair by cells; it begins at the newest price, and the chart follows it. Until it
+   * is moved by hand it stays on its cell, however the chart moves.
    * @param {number} columns
    * @param {number} rows
    */
   moveCrosshair(columns, rows) {
     const { store } = this;
     if (!store || store.count === 0 || store.rows === 0) return;
-    const from = this.cursor ?? newestPlace(store);
+    const from = this.#pinnedCell(store) ?? this.cursor ?? newestPlace(store);
     const column = clamp(from.column + columns, 0, store.count - 1);
     const row = clamp(from.row + rows, 0, store.rows - 1);
-    this.#bringIntoSight(column);
-    const price = store.priceOf(row + 0.5);
-    this.chart.setCrosshairPosition(price, /** @type {any} */ (store.timeOf(column)), this.series);
-    /* The library tells of movements by hand only. */
-    const x = this.chart.timeScale().logicalToCoordinate(/** @type {any} */ (column));
-    const y = this.series.priceToCoordinate(price);
-    if (x !== null && y !== null) this.#onCrosshair({ x, y });
-    this.cursor = { column, row };
+    this.pinned = { time: store.timeOf(column), price: store.priceOf(row + 0.5) };
+    this.#bringIntoSight(column, this.pinned.price);
+    this.#placeCrosshair(this.pinned);
   }
 
   /** Take the crosshair away. */
   clearCrosshair() {
+    this.cursor = this.pinned = null;
     this.chart.clearCrosshairPosition();
-    this.#onCrosshair(null);
+    this.#tell(null);
   }
 
   /** @param {number} factor more than 1 shows less time; the newest column stays where it is when in sight */
@@ -321,12 +320,17 @@ export class HeatChart {
     return !!range && !!this.store && range.to >= this.store.count - 1;
   }
 
-  /** @param {number} column */
-  #bringIntoSight(column) {
-    const range = this.chart.timeScale().getVisibleLogicalRange();
-    if (!range) return;
-    if (column < range.from) this.pan(column - Math.ceil(range.from) - 1);
-    else if (column > range.to) this.pan(column - Math.floor(range.to) + 1);
+  /** @param {number} column @param {number} price */
+  #bringIntoSight(column, price) {
+    const times = this.chart.timeScale().getVisibleLogicalRange();
+    if (times && column < times.from) this.pan(column - Math.ceil(times.from) - 1);
+    else if (times && column > times.to) this.pan(column - Math.floor(times.to) + 1);
+    const scale = this.chart.priceScale('right');
+    const prices = scale.getVisibleRange();
+    if (!prices || (price >= prices.from && price <= prices.to)) return;
+    const room = (prices.to - prices.from) * 0.05;
+    const shift = price < prices.from ? price - room - prices.from : price + room - prices.to;
+    scale.setVisibleRange({ from: prices.from + shift, to: prices.to + shift });
   }
 
   /** Candles where there is room for them, else the line of closes that the heat draws. */
@@ -338,9 +342,35 @@ export class HeatChart {
     this.series.applyOptions({ upColor: up, wickUpColor: up, downColor: down, wickDownColor: down });
   }
 
+  /**
+   * The library tells of movements by hand, and, without an event, of the chart moving below.
+   * @param {{point?: {x: number, y: number}, sourceEvent?: any}} moved
+   */
+  #onCrosshair({ point: at, sourceEvent }) {
+    if (this.pinned && at && !sourceEvent) {
+      this.#placeCrosshair(this.pinned);
+      return;
+    }
+    this.pinned = null;
+    this.cursor = at ? this.at(at) : null;
+    this.#tell(at ?? null);
+  }
+
+  /** @param {HeatStore} store */
+  #pinnedCell(store) {
+    return this.pinned && { column: store.columnOf(this.pinned.time), row: store.rowOf(this.pinned.price) };
+  }
+
+  /** @param {{time: number, price: number}} pinned */
+  #placeCrosshair({ time, price }) {
+    this.chart.setCrosshairPosition(price, /** @type {any} */ (time), this.series);
+    const x = this.chart.timeScale().timeToCoordinate(/** @type {any} */ (time));
+    const y = this.series.priceToCoordinate(price);
+    if (x !== null && y !== null) this.#tell({ x, y });
+  }
+
   /** @param {{x: number, y: number} | null} at */
-  #onCrosshair(at) {
-    this.cursor = at && this.at(at);
+  #tell(at) {
     for (const handler of this.crosshairHandlers) handler(at);
   }
 

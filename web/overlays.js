@@ -18,7 +18,7 @@ const INK = {
     short: '96 190 255',
     even: '#ffd75e',
     onEven: '#1a1230',
-    veil: 'rgba(15, 11, 29, 0.6)',
+    veil: '15 11 29',
     casing: 'rgba(9, 6, 20, 0.85)',
     mark: '#ffffff',
   },
@@ -27,7 +27,7 @@ const INK = {
     short: '0 98 178',
     even: '#5b3a00',
     onEven: '#ffffff',
-    veil: 'rgba(251, 250, 255, 0.65)',
+    veil: '251 250 255',
     casing: 'rgba(255, 255, 255, 0.9)',
     mark: '#1b1336',
   },
@@ -149,11 +149,23 @@ export class ProfileOverlay extends Overlay {
     const area = { right: bitmapSize.width, wide: areaWidth(mediaSize.width) * h, h };
     const y = priceToY(this.series, store, v);
     const rows = rowsInSight(store, y, bitmapSize.height);
-    context.fillStyle = this.ink.veil;
-    context.fillRect(area.right - area.wide, 0, area.wide, bitmapSize.height);
+    this.#paintVeil(context, area, bitmapSize.height);
     if (this.profile) this.#paintBars(context, store, this.profile, rows, area, y);
     if (this.balance) this.#paintCurves(context, store, this.balance, rows, area, y);
     if (this.balance?.crossing != null) this.#paintCrossing(context, y(this.balance.crossing), area);
+  }
+
+  /** Dims what has been panned below. */
+  #paintVeil(
+    /** @type {CanvasRenderingContext2D} */ context,
+    /** @type {{right: number, wide: number}} */ { right, wide },
+    /** @type {number} */ height,
+  ) {
+    const veil = context.createLinearGradient(right - wide, 0, right - wide / 2, 0);
+    veil.addColorStop(0, `rgb(${this.ink.veil} / 0)`);
+    veil.addColorStop(1, `rgb(${this.ink.veil} / 0.65)`);
+    context.fillStyle = veil;
+    context.fillRect(right - wide, 0, wide, height);
   }
 
   /**

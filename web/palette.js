@@ -27,7 +27,6 @@ export const CODES = 65536;
 
 /** What nothing looks like: the chart's background, the same with every palette. */
 export const BACKGROUNDS = { dark: '#0f0b1d', light: '#fbfaff' };
-export const BACKGROUND = BACKGROUNDS.dark;
 
 /** How much colour the weakest end of a light palette has. */
 const PALEST = 0.22;
@@ -167,25 +166,12 @@ export function stretch(t, { low, high }) {
 }
 
 /**
- * @overload
- * @param {number} palette a place on the purple palette
- * @returns {[number, number, number]}
- */
-/**
- * @overload
- * @param {string} palette a key of PALETTES
+ * @param {string} palette a key of PALETTES, anything else is the first of them
  * @param {number} t 0..1
  * @param {Theme} [theme]
  * @returns {[number, number, number]} red, green, blue 0..255
  */
-/**
- * @param {string | number} palette
- * @param {number} [t]
- * @param {Theme} [theme]
- * @returns {[number, number, number]}
- */
-export function colour(palette, t = 0, theme = 'dark') {
-  if (typeof palette === 'number') return colour('purple', palette);
+export function colour(palette, t, theme = 'dark') {
   const { stops: dark, light } = PALETTES[palette] ?? PALETTES.purple;
   return between(theme === 'light' ? light : dark, t);
 }

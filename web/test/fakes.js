@@ -90,7 +90,7 @@ export function fakeChart(view) {
 export function fakePane({ width, height, ratio }) {
   const calls = [];
   const context = new Proxy(
-    {},
+    { createLinearGradient: () => ({ addColorStop() {} }) },
     { get: (known, name) => known[name] ?? ((...args) => void calls.push([name, ...args])) },
   );
   const size = (by) => ({ width: width * by, height: height * by });

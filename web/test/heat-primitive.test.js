@@ -56,7 +56,7 @@ test('a cell is painted in the colour of its density', () => {
   const { heat } = drawn;
   for (const [c, price] of [[0, 5000], [3, 5600], [39, 7900]]) {
     const row = heat.store.rowOf(price);
-    const wanted = colour(position(decode(heat.store.column(c)[row]), heat.scale));
+    const wanted = colour('purple', position(decode(heat.store.column(c)[row]), heat.scale));
     heat.cellColour(c, row).forEach((v, k) => assert.ok(Math.abs(v - wanted[k]) <= 3));
   }
   assertCells(drawn);
@@ -105,7 +105,7 @@ test('a lone bright cell is still seen among those that share its pixel', () => 
   drawn.paint();
   assert.ok(drawn.heat.pool.columns === 8 && drawn.heat.pool.rows === 4);
   const { x, y } = drawn.heat.cellXY(17, store.rowOf(5200));
-  assert.deepEqual(drawn.pane.at(x, y), colour(1));
+  assert.deepEqual(drawn.pane.at(x, y), colour('purple', 1));
 });
 
 for (const zoom of [{ wide: 10, high: 8 }, { wide: 0.3, high: 0.5 }]) {
