@@ -222,7 +222,6 @@ export class HeatmapWebSocket {
 
   #open() {
     this.#cancel('retry');
-    if (!this.#polling) this.#setStatus('connecting');
     this.#heardOfServer = false;
     this.#toldPause = undefined;
     let ws;
@@ -239,6 +238,7 @@ export class HeatmapWebSocket {
     ws.onerror = (/** @type {any} */ event) => this.onError(event);
     ws.onclose = (/** @type {any} */ event) => this.#closed(event);
     this.#after('open', this.openTimeout, () => this.#lost(`no connection within ${this.openTimeout} ms`));
+    if (!this.#polling) this.#setStatus('connecting');
   }
 
   #opened() {
@@ -538,7 +538,8 @@ export class HeatmapWebSocket {
     try {
       const response = await this.fetch(this.pollUrl(symbol), { cache: 'no-cache', signal });
       const message = response.ok ? await response.json() : null;
-      const pause = Number(response.headers.get('Retry-After') ?? 0) * 1000;
+      const told = Number(response.headers.get('Retry-After')) * 1000 || 0; /* a date is not heeded */
+      const pause = Math.min(told, this.retryWhenFailed);
       return { answered: response.status < 500, message, pause }; /* "no data yet" is an answer */
     } catch {
       return { answered: false, message: null, pause: 0 };

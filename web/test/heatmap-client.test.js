@@ -469,6 +469,29 @@ test('a timer that slept asks again before it gives up', async (t) => {
   assert.ok(!seen.statuses.includes('disconnected'));
 });
 
+test('a caller may give up whatever it is told', async (t) => {
+  const server = await startServer(t);
+  for (const last of ['connecting', 'connected', 'disconnected']) {
+    const statuses = [];
+    const [client] = startClient(t, server.url, {
+      onStatusChange: (status) => {
+        statuses.push(status);
+        if (status === last && statuses.indexOf(last) === statuses.length - 1) client.disconnect();
+      },
+    });
+    client.connect();
+    if (last === 'disconnected') {
+      await until(() => server.sockets.size === 1, 'a connection');
+      for (const ws of server.sockets) ws.terminate();
+    }
+    await until(() => statuses.includes(last), last);
+    await sleep(60);
+    assert.equal(statuses.at(-1), 'disconnected');
+    assert.equal(statuses.filter((status) => status === 'connecting').length, 1);
+    assert.equal(server.sockets.size, 0);
+  }
+});
+
 test('statuses say since when', async (t) => {
   const server = await startServer(t);
   const [client, seen] = startClient(t, server.url, { maxReconnectAttempts: 1 });
