@@ -76,7 +76,7 @@ export type StatusDetail = {
     /**
      * Date.now() when the status began
      */
-    since?: number | undefined;
+    since: number;
     /**
      * Date.now() of the next attempt, while one is planned
      */
@@ -84,19 +84,19 @@ export type StatusDetail = {
     /**
      * failed attempts in a row; 0 after a while of healthy data
      */
-    attempt?: number | undefined;
+    attempt: number;
     /**
      * with failed: whether polls are being answered
      */
-    polling?: boolean | undefined;
+    polling: boolean;
     /**
      * why the last connection or attempt ended, or what the server warns of
      */
-    reason?: string | undefined;
+    reason: string;
     /**
      * whether the page is hidden, and less is asked for
      */
-    hidden?: boolean | undefined;
+    hidden: boolean;
 };
 /**
  * what is used of a WebSocket

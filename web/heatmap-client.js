@@ -20,12 +20,12 @@ import { advance, isNews, snapshotOf } from './heatmap-state.js';
  * @typedef {import('./heatmap-state.js').Snapshot} Snapshot
  * @typedef {'connecting'|'connected'|'slow'|'disconnected'|'failed'} Status
  * @typedef {object} StatusDetail what is going on, and since when
- * @property {number} [since] Date.now() when the status began
+ * @property {number} since Date.now() when the status began
  * @property {number} [retryAt] Date.now() of the next attempt, while one is planned
- * @property {number} [attempt] failed attempts in a row; 0 after a while of healthy data
- * @property {boolean} [polling] with failed: whether polls are being answered
- * @property {string} [reason] why the last connection or attempt ended, or what the server warns of
- * @property {boolean} [hidden] whether the page is hidden, and less is asked for
+ * @property {number} attempt failed attempts in a row; 0 after a while of healthy data
+ * @property {boolean} polling with failed: whether polls are being answered
+ * @property {string} reason why the last connection or attempt ended, or what the server warns of
+ * @property {boolean} hidden whether the page is hidden, and less is asked for
  *
  * @typedef {object} WebSocketLike what is used of a WebSocket
  * @property {number} readyState
