@@ -52,6 +52,35 @@ test('axe sees a fault where there is one', () =>
     assert.match((await faults(page)).join('\n'), /^button-name /m);
   }));
 
-test('the page has no grave fault', () => onPage(DESKTOP, async (page) => assert.deepEqual(await faults(page), [])));
+/** What to look at: a name, how the page is opened, and what is done to it then. */
+const VIEWS = [
+  ['the page', DESKTOP],
+  ['four panes, all there is to show', { ...DESKTOP, hash: '#panes=4&curves=1&sweeps=1&levels=1' }],
+  ['the same in the light', { ...DESKTOP, hash: '#panes=4&curves=1&sweeps=1&levels=1&theme=light' }],
+  ['a choice of markets', DESKTOP, (page) => open(page.getByRole('combobox', { name: 'Market' }), page.getByRole('listbox'))],
+  ['the help on keys', DESKTOP, openHelp],
+  ['the help on keys in the light', { ...DESKTOP, hash: '#theme=light' }, openHelp],
+  ['the leverage weights', DESKTOP, (page) => open(page.getByRole('button', { name: 'Leverage' }), page.getByRole('dialog'))],
+  ['a phone', PHONE],
+  ['the options on a phone', PHONE, (page) => open(page.getByRole('button', { name: 'Options' }), page.locator('#toolbar'))],
+];
 
-test('nor has it on a phone', () => onPage(PHONE, async (page) => assert.deepEqual(await faults(page), [])));
+/** Wait until what a click on `button` opens is there. */
+async function open(button, opened) {
+  assert.ok(!(await opened.isVisible()));
+  await button.click();
+  await opened.waitFor();
+}
+
+async function openHelp(page) {
+  await page.keyboard.press('?');
+  await page.getByRole('dialog').waitFor();
+}
+
+for (const [name, options, act] of VIEWS) {
+  test(`no grave fault: ${name}`, () =>
+    onPage(options, async (page) => {
+      await act?.(page);
+      assert.deepEqual(await faults(page), []);
+    }));
+}

@@ -137,7 +137,7 @@ async function onPage(browser, { server, window }, use) {
     await page.addInitScript(prepare);
     const tools = await context.newCDPSession(page);
     const requests = await countBytes(tools);
-    await page.goto(`${server.url}#symbols=${SYMBOL}&symbol=${SYMBOL}&window=${window}`);
+    await page.goto(`${server.url}#symbol=${SYMBOL}&window=${window}`);
     await chartShown(page);
     await page.waitForFunction(() => globalThis.firstPicture && globalThis.heatcast.updates > 0);
     return await use(page, tools, requests);

@@ -18,10 +18,10 @@ const DESKTOP = { width: 1440, height: 900, crosshair: { x: 0.62, y: 0.36 } };
 
 /** @param {string[]} symbols of the server, those with most to show first */
 const pictures = (symbols) => [
-  { name: 'desktop', ...DESKTOP, hash: { symbols: symbols[0], window: '48h' } },
-  { name: 'panes', ...DESKTOP, hash: { symbols: four(symbols), panes: 4, window: '7d' }, crosshair: null },
-  { name: 'phone', width: 390, height: 844, scale: 2, hash: { symbols: symbols[0], window: '24h' } },
-  { name: 'light', ...DESKTOP, hash: { symbols: symbols[0], window: '48h', theme: 'light' } },
+  { name: 'desktop', ...DESKTOP, hash: { symbol: symbols[0], window: '48h' } },
+  { name: 'panes', ...DESKTOP, hash: { symbol: four(symbols), panes: 4, window: '7d' }, crosshair: null },
+  { name: 'phone', width: 390, height: 844, scale: 2, hash: { symbol: symbols[0], window: '24h' } },
+  { name: 'light', ...DESKTOP, hash: { symbol: symbols[0], window: '48h', theme: 'light' } },
 ];
 
 /** Four of them, from the first again where there are less. @param {string[]} symbols */
