@@ -114,7 +114,7 @@ export class ProfileOverlay extends Overlay {
       text: () => this.series.priceFormatter().format(this.balance?.crossing),
       textColor: () => this.ink.onEven,
       backColor: () => this.ink.even,
-      visible: () => this.curves && this.balance?.crossing != null,
+      visible: () => this.balance?.crossing != null,
     };
     this.labels = [label];
   }

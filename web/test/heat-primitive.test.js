@@ -146,6 +146,23 @@ test('columns dropped and rows added are followed', () => {
   assertCells(drawn);
 });
 
+test('columns that share a pixel still do when older ones were dropped', () => {
+  const drawn = attached(made({ columns: 96, rows: 4 }), { wide: 0.3, high: 8 });
+  drawn.heat.setPaint({ kind: 'linear' });
+  drawn.paint();
+  const { store } = drawn.heat;
+  const seen = () => {
+    const row = store.rowOf(5100);
+    return Array.from({ length: 24 }, (_, i) => drawn.heat.cellColour(store.columnOf(3000 + (20 + i) * 300), row));
+  };
+  const before = seen();
+  for (let c = 96; store.dropped === 0; c++) drawn.heat.columnChanged(store.setColumn(3000 + c * 300, levels(c, 4, 100, 50)));
+  drawn.heat.refresh();
+  drawn.paint();
+  assert.ok(store.dropped % 4 !== 0 && drawn.heat.pool.columns === 4, `${store.dropped} dropped`);
+  assert.deepEqual(seen(), before);
+});
+
 test('zooming chooses how many cells share a pixel', () => {
   const drawn = attached(made({ columns: 400 }));
   drawn.paint();

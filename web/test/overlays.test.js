@@ -74,6 +74,8 @@ test('the newest exact column is found behind those that are only carried on', (
   store.carry(5 * 300);
   store.carry(6 * 300);
   assert.equal(newestExact(store), 4);
+  const known = { count: 5, isKnown: () => true, isExact: (c) => c === 2 };
+  assert.equal(newestExact(known), 2);
   assert.equal(newestExact(new HeatStore({ step: 300, bin: 10, columns: 20 })), -1);
 });
 
@@ -88,6 +90,18 @@ test('bars reach as far from the right edge as their levels are large', () => {
   const shares = bars.map(({ width }) => Math.round((width / full) * 6));
   assert.deepEqual(shares, [4, 1, 6]); /* longs, then shorts, from the lowest price on */
   assert.equal(calls('lineTo').length, 0);
+});
+
+test('shorts of a level lie beyond its longs', () => {
+  const store = new HeatStore({ step: 300, bin: 10, columns: 20 });
+  store.setColumn(0, [level(1000, 3e6, 1e6)]);
+  const { overlay, pane, calls } = attached(ProfileOverlay, store);
+  overlay.show({ profile: true, curves: false });
+  overlay.draw(pane.target);
+  const [long, short] = calls('rect').map(([, x, , width]) => ({ x, width }));
+  assert.equal(long.x + long.width, 600);
+  assert.equal(short.x + short.width, long.x);
+  assert.ok(Math.abs(long.width / short.width - 3) < 0.2);
 });
 
 test('the price where longs and shorts meet is marked, on the axis too', () => {
