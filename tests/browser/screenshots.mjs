@@ -5,7 +5,7 @@
  * market. HEATCAST and CHROMIUM name program and browser.
  */
 import { mkdir, stat } from 'node:fs/promises';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { ROOT, chartShown, drawn, heatcast, inTemporaryFolder, launch, serve, updated } from './support.mjs';
 
@@ -13,57 +13,48 @@ const DATA = process.env.HEATCAST_TEST_DATA ?? join(ROOT, '../shared/data');
 const FOLDER = join(ROOT, 'docs/screenshots');
 const BYTES_MAX = 400_000;
 
-/* The crosshair rests at this part of the window. */
-const DESKTOP = { width: 1440, height: 900, crosshair: { x: 0.62, y: 0.36 } };
+const DESKTOP = { width: 1440, height: 900, crosshair: true };
+const PHONE = { width: 390, height: 844, scale: 2 };
 
-/** @param {string[]} symbols of the server, those with most to show first */
-const pictures = (symbols) => [
-  { name: 'desktop', ...DESKTOP, hash: { symbol: symbols[0], window: '48h' } },
-  { name: 'panes', ...DESKTOP, hash: { symbol: four(symbols), panes: 4, window: '7d' }, crosshair: null },
-  { name: 'phone', width: 390, height: 844, scale: 2, hash: { symbol: symbols[0], window: '24h' } },
-  { name: 'light', ...DESKTOP, hash: { symbol: symbols[0], window: '48h', theme: 'light' } },
+/* Of one kind of candles each, or the markets of a replay would be a year apart: which dumps, and
+ * what to show of them. A new column every few seconds: the crosshair keeps its own for a picture. */
+const SHOWS = [
+  {
+    isOf: (file) => /-5m-/.test(file) || /-metrics-2025-/.test(file),
+    from: '85%',
+    speed: '60',
+    pictures: [
+      { name: 'desktop', ...DESKTOP, hash: 'window=48h' },
+      { name: 'light', ...DESKTOP, hash: 'window=48h&theme=light&levels=1' },
+      { name: 'phone', ...PHONE, hash: 'window=24h' },
+    ],
+  },
+  {
+    isOf: (file) => /-1h-/.test(file) || /-metrics-2024-/.test(file),
+    from: '64%',
+    speed: '600',
+    pictures: [{ name: 'panes', ...DESKTOP, crosshair: false, hash: 'window=7d&panes=4' }],
+  },
 ];
 
-/** Four of them, from the first again where there are less. @param {string[]} symbols */
-const four = (symbols) => [0, 1, 2, 3].map((i) => symbols[i % symbols.length]).join(',');
-
-/** The dumps' folders, as `heatcast ingest` takes them; none where there are no data. */
-function dumps() {
-  const folders = (path) => {
-    try {
-      return readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    } catch {
-      return [];
-    }
-  };
-  return folders(DATA).flatMap(({ name }) =>
-    folders(join(DATA, name))
-      .filter((kind) => kind.name === 'klines' || kind.name === 'metrics')
-      .map((kind) => join(DATA, name, kind.name)),
-  );
+/** The dumps of `<symbol>/klines` and `<symbol>/metrics` that a show is of. */
+function dumps({ isOf }) {
+  const files = existsSync(DATA) ? readdirSync(DATA, { recursive: true }) : [];
+  return files.filter((file) => /\/(klines|metrics)\//.test(file) && isOf(file)).map((file) => join(DATA, file));
 }
 
 /** @param {string} folder for the database */
-async function start(folder) {
-  const db = join(folder, 'screenshots.duckdb');
-  const found = dumps();
+async function start(folder, show) {
+  const db = join(folder, `${show.pictures[0].name}.duckdb`);
+  const found = dumps(show);
   if (found.length > 0) await heatcast('ingest', '--db', db, ...found);
   else console.error(`screenshots: no market data in ${DATA}; of the simulated market, then`);
-  const feed = found.length > 0 ? ['--feed', 'replay', '--replay-from', '85%'] : ['--feed', 'sim'];
+  const replay = ['--feed', 'replay', '--replay-from', show.from, '--replay-speed', show.speed];
+  const feed = found.length > 0 ? replay : ['--feed', 'sim', '--sim-speed', '60'];
   return serve(['--db', db, '--ws-update-interval', '1', ...feed]);
 }
 
-/** Symbols by what is stored of them, the finest candles first. @param {string} url */
-async function symbolsOf(url) {
-  const { symbols } = await fetch(new URL('symbols', url)).then((response) => response.json());
-  const fine = ({ interval }) => (interval === '5m' ? 0 : 1);
-  return symbols
-    .filter(({ interval }) => interval)
-    .sort((a, b) => fine(a) - fine(b))
-    .map(({ symbol }) => symbol);
-}
-
-async function take(browser, url, { name, width, height, scale = 1, hash, crosshair }) {
+async function take(browser, url, { name, width, height, scale = 1, hash, crosshair = false }) {
   const touch = scale > 1;
   const context = await browser.newContext({
     viewport: { width, height },
@@ -73,17 +64,28 @@ async function take(browser, url, { name, width, height, scale = 1, hash, crossh
     reducedMotion: 'reduce',
   });
   const page = await context.newPage();
-  await page.goto(`${url}#${Object.entries(hash).map((pair) => pair.join('=')).join('&')}`);
+  await page.goto(`${url}#${hash}`);
   await chartShown(page);
   await page.waitForFunction(() => globalThis.heatcast.status() === 'live');
-  if (crosshair) await page.mouse.move(crosshair.x * width, crosshair.y * height);
-  await updated(page, 2);
-  await page.evaluate(() => document.fonts.ready);
+  await updated(page);
+  if (crosshair) await pointOut(page);
   await drawn(page);
   const path = join(FOLDER, `${name}.png`);
   await page.screenshot({ path });
   await context.close();
   await tell(path);
+}
+
+/** Put the crosshair on the largest level above the price, and wait for its exact numbers. */
+async function pointOut(page) {
+  const { x, y } = await page.evaluate(() => {
+    const { store, cellXY } = globalThis.heatcast;
+    const c = Math.round(store.count * 0.7);
+    const { above } = store.largest(c, store.candle(c).close * 1.01, 1);
+    return cellXY(c, store.rowOf(above[0].from + store.bin / 2));
+  });
+  await page.mouse.move(x, y);
+  await page.locator('.readout').getByText('short', { exact: true }).waitFor();
 }
 
 async function tell(path) {
@@ -96,12 +98,17 @@ async function tell(path) {
 
 await mkdir(FOLDER, { recursive: true });
 await inTemporaryFolder(async (folder) => {
-  const server = await start(folder);
   const browser = await launch();
   try {
-    for (const picture of pictures(await symbolsOf(server.url))) await take(browser, server.url, picture);
+    for (const show of SHOWS) {
+      const server = await start(folder, show);
+      try {
+        for (const picture of show.pictures) await take(browser, server.url, picture);
+      } finally {
+        await server.stop();
+      }
+    }
   } finally {
     await browser.close();
-    await server.stop();
   }
 });
