@@ -9,11 +9,11 @@ import { formatHash, parseHash } from './settings.js';
 import { editWeights, openHelp } from './dialogs.js';
 import { replayBar } from './replay-bar.js';
 import { KEYS, onKey } from './keyboard.js';
-import { csvOf, fileName, pngOf, save } from './export.js';
+import { captioned, csvOf, fileName, pngOf, save } from './export.js';
 import { fillTable } from './levels-table.js';
-import { price } from './format.js';
+import { clock, price } from './format.js';
 import { priceDigits } from './chart.js';
-import { freshnessText, isStale, kindOf, noticeText, statusText } from './status.js';
+import { feedLabel, freshnessText, isStale, kindOf, noticeText, statusText } from './status.js';
 import { keyActions } from './actions.js';
 
 /**
@@ -361,8 +361,17 @@ function saveCsv() {
 }
 
 async function savePng() {
-  const { chart, symbol } = active();
-  save(fileName(symbol, state.settings.window, 'png'), await pngOf(chart.toCanvas()));
+  const { chart, symbol, time } = active();
+  const { window } = state.settings;
+  const style = getComputedStyle(document.body);
+  const picture = captioned(chart.toCanvas(), {
+    left: [symbol, feedLabel(state.health), window, clock(time), 'estimated liquidations, heatcast'].filter(Boolean).join(' · '),
+    right: 'Chart: TradingView Lightweight Charts™',
+    colour: style.color,
+    background: style.backgroundColor,
+    font: style.fontFamily,
+  });
+  save(fileName(symbol, window, 'png'), await pngOf(picture));
 }
 
 onKey(

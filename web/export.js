@@ -51,6 +51,34 @@ export function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), KEEP_MS);
 }
 
+/** Of a caption's line, CSS pixels. */
+const LINE = 26;
+
+/**
+ * The same picture with a line of words below: seen elsewhere, it still says what it is of, and whose
+ * chart drew it.
+ * @param {HTMLCanvasElement} canvas
+ * @param {{left: string, right: string, colour: string, background: string, font: string}} caption
+ */
+export function captioned(canvas, { left, right, colour, background, font }) {
+  const ratio = globalThis.devicePixelRatio || 1;
+  const made = document.createElement('canvas');
+  made.width = canvas.width;
+  made.height = canvas.height + Math.round(LINE * ratio);
+  const context = /** @type {CanvasRenderingContext2D} */ (made.getContext('2d'));
+  context.fillStyle = background;
+  context.fillRect(0, 0, made.width, made.height);
+  context.drawImage(canvas, 0, 0);
+  context.fillStyle = colour;
+  context.font = `${Math.round(12 * ratio)}px ${font}`;
+  context.textBaseline = 'middle';
+  const y = canvas.height + (LINE / 2) * ratio;
+  context.fillText(left, 10 * ratio, y);
+  context.textAlign = 'right';
+  context.fillText(right, made.width - 10 * ratio, y);
+  return made;
+}
+
 /** @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */
 export function pngOf(canvas) {
   return new Promise((resolve, reject) => {

@@ -9,7 +9,7 @@ import { clock, count } from './format.js';
  * @typedef {object} Connection
  * @property {import('./heatmap-client.js').Status | 'unreachable' | 'waiting'} status the latter two
  *   before there is a stream
- * @property {import('./heatmap-client.js').StatusDetail} detail
+ * @property {Partial<import('./heatmap-client.js').StatusDetail>} detail
  * @property {boolean} hadData whether snapshots have come before
  * @typedef {import('./rest.js').Health} Health
  * @typedef {import('./rest.js').SymbolInfo} SymbolInfo
@@ -81,6 +81,11 @@ export function statusText(kind, { detail, health, silence, now }) {
     default:
       return kind;
   }
+}
+
+/** The same in a word or two, '' for the real thing. @param {Health} health */
+export function feedLabel({ feed, simulated }) {
+  return simulated || feed === 'sim' ? 'SIMULATED' : feed === 'replay' ? 'replay' : '';
 }
 
 /** What this market is. @param {Health} health */

@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { freshnessText, isStale, kindOf, noticeText, statusText } from '../status.js';
+import { feedLabel, freshnessText, isStale, kindOf, noticeText, statusText } from '../status.js';
 
 const SIM = { feed: 'sim', sim: { speed: 300 } };
 const FIVE = { symbol: 'BTCUSDT', interval: '5m' };
@@ -51,6 +51,12 @@ test('what is not the real market is called so', () => {
   assert.match(noticeText({ feed: 'replay', replay: { speed: 60 } }, [], 0), /^Replay: .* at 60× speed/);
   assert.match(noticeText({ feed: 'none' }, [], 0), /^Stored data only/);
   assert.equal(noticeText({ feed: 'binance' }, [], 0), '');
+});
+
+test('a picture that leaves the page says so too', () => {
+  assert.equal(feedLabel({ feed: 'none', simulated: true }), 'SIMULATED');
+  assert.equal(feedLabel({ feed: 'replay' }), 'replay');
+  assert.equal(feedLabel({ feed: 'none' }), '');
 });
 
 test('missing and old open interest, and a wrong clock, are told once each', () => {
