@@ -1,6 +1,7 @@
 /** Servers that fall silent, stop, or find us slow: real ones, behind a proxy of ours. */
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assertNewest, assertRising, startClient, startProxy, startServer, until } from './support.js';
 
 const publish = (server, n) => server.publish(92000 + n, [[90000, n, 0], [90100, 5, 5]]);
@@ -126,12 +127,22 @@ test('requests that were too many at once are repeated until all are kept', asyn
   const [client, seen] = startClient(t, proxy.url);
   await until(() => client.status === 'connected', 'a connection');
   for (const symbol of symbols) client.subscribe([symbol], { updateInterval: 0 });
-  client.unsubscribe(['S89']);
+  client.unsubscribe(['S0']); /* which was subscribed to, while this is ignored */
   await until(() => seen.snapshots.length >= 89, 'all snapshots');
   assert.ok(seen.errors.some(({ code }) => code === 'RATE_LIMITED'));
   await until(async () => Object.keys((await server.stats()).subscriptions_by_symbol).length === 89, 'the farewell');
   assertRising(seen.snapshots);
   assert.equal(proxy.connections, 1);
+});
+
+test('subscriptions beyond what the server allows are told, and not asked for again and again', async (t) => {
+  const symbols = Array.from({ length: 101 }, (_, i) => `S${i}`);
+  const server = await startServer(t, '--publish-symbols', symbols.join(','));
+  const [client, seen] = startClient(t, `ws://127.0.0.1:${server.port}/ws/heatmap`, { rateLimitPause: 20 });
+  client.subscribe(symbols);
+  await until(() => seen.errors.length === 1, 'the error');
+  await sleep(200);
+  assert.deepEqual(seen.errors.map(({ code }) => code), ['RATE_LIMITED']);
 });
 
 test('an unstable network is told', async (t) => {

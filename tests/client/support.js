@@ -117,6 +117,8 @@ class Proxy {
   swallowsAfterUpgrade = false; /* the handshake passes, and nothing after it */
   framesToDrop = 0; /* of those that the server sends next */
   connections = 0;
+  /** @type {string[]} symbols, in the order in which they were polled */
+  polled = [];
 
   constructor(target) {
     this.target = target;
@@ -145,6 +147,8 @@ class Proxy {
 
   fromClient(pair, bytes) {
     if (pair.isHole) return;
+    const [, symbol] = /^GET \/heatmap\/latest\?symbol=(\w+)/.exec(bytes.toString('latin1')) ?? [];
+    if (symbol) this.polled.push(symbol);
     if (bytes.includes('GET /ws/heatmap')) {
       pair.isUpgrade = true;
       if (this.refusesUpgrades) {
