@@ -42,8 +42,8 @@ const state = {
   /** @type {Pane[]} */
   panes: [],
   active: 0,
-  /** @type {Set<string>} */
-  subscribed: new Set(),
+  /** @type {Map<string, number>} symbol to update interval, seconds */
+  subscribed: new Map(),
   painting: false,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   retry: undefined,
@@ -198,14 +198,15 @@ function choiceOf(/** @type {SymbolInfo} */ info) {
   return { symbol: info.symbol, disabled, note: disabled ? 'no candles' : (info.interval ?? '') };
 }
 
+/** Tell the stream which markets are shown and how often; what it knows already is left out. */
 function subscribe() {
-  const wanted = new Map(state.panes.flatMap(({ info }) => (info ? [[info.symbol, info]] : [])));
-  const gone = [...state.subscribed].filter((symbol) => !wanted.has(symbol));
+  const wanted = new Map(state.panes.flatMap(({ info }) => (info ? [[info.symbol, updateInterval(info)]] : [])));
+  const gone = [...state.subscribed.keys()].filter((symbol) => !wanted.has(symbol));
   if (gone.length > 0) client.unsubscribe(gone);
-  for (const [symbol, info] of wanted) {
-    if (!state.subscribed.has(symbol)) client.subscribe([symbol], { updateInterval: updateInterval(info) });
+  for (const [symbol, interval] of wanted) {
+    if (state.subscribed.get(symbol) !== interval) client.subscribe([symbol], { updateInterval: interval });
   }
-  state.subscribed = new Set(wanted.keys());
+  state.subscribed = wanted;
 }
 
 /**
@@ -338,6 +339,7 @@ function showFreshness() {
 
 function showHealth() {
   const { health } = state;
+  subscribe(); /* at another speed another interval suits */
   $('notice').textContent = noticeText(health, state.panes.flatMap(({ info }) => info ?? []), state.skew);
   $('notice').hidden = $('notice').textContent === '';
   const { position, start, end, speed = 1, paused = false, control = false } = health.replay ?? {};

@@ -306,6 +306,7 @@ export class Pane {
 
   #showLoadError(/** @type {any} */ error) {
     clearTimeout(this.timers.slow);
+    this.wish = null; /* not shown: to be loaded again */
     this.showMessage('History cannot be loaded', `${error.message}. Trying again every few seconds.`, this.handlers.onNeed);
     this.#after('retry', RETRY_MS, this.handlers.onNeed);
   }
