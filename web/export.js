@@ -1,6 +1,7 @@
 /**
  * export.js - what is shown, as files: cells as CSV, the chart as PNG.
  */
+import { binDigits } from './format.js';
 import { formatTime } from './rest.js';
 
 /** As much of what a store is as is needed here.
@@ -21,7 +22,7 @@ const KEEP_MS = 60_000;
  * @param {{symbol: string, factor?: number}} of the factor is in the store's bucket already
  */
 export function csvOf(store, { symbol }) {
-  const digits = digitsOf(store.bin);
+  const digits = binDigits(store.bin);
   const bucket = plain(store.bin, digits);
   const lines = [FIELDS];
   for (let c = 0; c < store.count; c++) {
@@ -87,13 +88,6 @@ export function pngOf(canvas) {
       else reject(new Error('the browser cannot make a picture of this size'));
     }, 'image/png');
   });
-}
-
-/** Decimals that a price in steps of `bin` needs. @param {number} bin */
-function digitsOf(bin) {
-  const [mantissa, exponent = '0'] = String(bin).split('e');
-  const decimals = mantissa.split('.')[1]?.length ?? 0;
-  return Math.max(decimals - Number(exponent), 0);
 }
 
 /** Never 1e-7, no zeros at the end. @param {number} value @param {number} digits */

@@ -37,5 +37,7 @@ export function count(seconds) {
 
 /** How many digits after the point the prices of such buckets need. @param {number} bin */
 export function binDigits(bin) {
-  return Math.max(-Math.floor(Math.log10(bin) + 1e-9), 0);
+  const [mantissa, exponent = '0'] = String(Number(bin.toPrecision(12))).split('e'); /* 5 * 0.07 is 0.35 */
+  const decimals = mantissa.split('.')[1]?.length ?? 0;
+  return Math.max(decimals - Number(exponent), 0);
 }

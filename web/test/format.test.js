@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { clock, count, price, usdt } from '../format.js';
+import { binDigits, clock, count, price, usdt } from '../format.js';
 
 test('prices have thin spaces between thousands and the digits asked for', () => {
   assert.equal(price(98450.5, 1), '98\u2009450.5');
@@ -24,4 +24,9 @@ test('times are UTC', () => {
 
 test('ages have one unit', () => {
   assert.deepEqual([0.4, -3, 59, 75, 7300, 90000].map(count), ['0 s', '0 s', '59 s', '1 min', '2 h', '1 d']);
+});
+
+test('prices of buckets have as many digits as the bucket', () => {
+  const digits = [[100, 0], [1, 0], [0.5, 1], [2.5, 1], [0.25, 2], [1.25, 2], [0.0002, 4], [2e-7, 7], [1.5e-8, 9], [0.07 * 5, 2], [1e21, 0]];
+  for (const [bin, wanted] of digits) assert.equal(binDigits(bin), wanted, String(bin));
 });
