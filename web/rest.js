@@ -117,13 +117,18 @@ async function send(url, options) {
     throw new RestError(0, 'the server does not answer');
   }
   if (response.ok) return response;
-  const { detail } = await json(response);
+  const { detail } = await json(response).catch(() => ({})); /* a proxy's, say, is none */
   throw new RestError(response.status, detail ?? `HTTP ${response.status}`);
 }
 
-/** @param {Response} response @returns {Promise<any>} {} when it is none */
-function json(response) {
-  return response.json().catch(() => ({}));
+/** @param {Response} response @returns {Promise<any>} */
+async function json(response) {
+  try {
+    return await response.json();
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new RestError(response.status, 'the answer is cut off or no JSON');
+  }
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   getMatrix,
   getSymbols,
   intervalFor,
+  setReplay,
 } from '../rest.js';
 import { matrixBytes } from './made.js';
 
@@ -72,6 +73,17 @@ test('an error carries the status and what the server says of it', async (t) => 
 test('an answer that is not JSON is an error with its status', async (t) => {
   answering(t, '<html>', 502);
   await assert.rejects(getSymbols(), { status: 502, message: 'HTTP 502' });
+});
+
+test('an answer that is cut off is an error, not an empty one', async (t) => {
+  const whole = JSON.stringify({ data: [{ timestamp: '1970-01-01T00:05:00Z', levels: [] }] });
+  const asked = answering(t, whole.slice(0, -9));
+  const request = { symbol: 'X', interval: '5m', start: 0, end: 300 };
+  for (const ask of [getHistory, getMatrix, getCandles, getSymbols, setReplay]) {
+    await assert.rejects(ask(request), { status: 200, message: 'the answer is cut off or no JSON' }, ask.name);
+  }
+  assert.equal(asked.length, 5);
+  assert.deepEqual(await getHealth(), {});
 });
 
 test('symbols and health of a server that tells less are empty', async (t) => {
