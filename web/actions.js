@@ -2,7 +2,7 @@
  * actions.js - what each key's action does; keyboard.js says which key it is.
  */
 import { WINDOWS } from './rest.js';
-import { CHOICES, following } from './settings.js';
+import { CHOICES, FLAGS, following } from './settings.js';
 
 /**
  * @typedef {import('./settings.js').Settings} Settings
@@ -10,7 +10,7 @@ import { CHOICES, following } from './settings.js';
  * @property {() => Settings} settings
  * @property {(change: Partial<Settings>) => void} change
  * @property {() => import('./pane.js').Pane} pane the one in use
- * @property {Record<'weights' | 'csv' | 'image' | 'help' | 'pause', () => void>} commands
+ * @property {Record<'weights' | 'csv' | 'image' | 'reset' | 'help' | 'pause', () => void>} commands
  */
 
 const THRESHOLD_STEP = 0.05;
@@ -20,16 +20,13 @@ const PAN_COLUMNS = 20;
 /** @param {Page} page @returns {import('./keyboard.js').Handlers} */
 export function keyActions({ settings, change, pane, commands }) {
   const chart = () => pane().chart;
-  const toggle = (/** @type {'profile' | 'curves' | 'sweeps' | 'levels'} */ name) => () => change({ [name]: !settings()[name] });
-  const next = (/** @type {'scale' | 'palette' | 'theme' | 'panes'} */ name) => () =>
-    change({ [name]: following(/** @type {readonly any[]} */ (CHOICES[name]), settings()[name]) });
+  const toggles = FLAGS.map((name) => [name, () => change({ [name]: !settings()[name] })]);
   return {
     crosshair: (dc, dr) => chart().moveCrosshair(dc, dr),
     pan: (dc) => chart().pan(dc * PAN_COLUMNS),
     zoom: (factor) => chart().zoom(factor),
     oldest: () => chart().pan(-(pane().store?.count ?? 0)),
     newest: () => chart().toNewest(),
-    reset: () => chart().reset(),
     window: (n) => {
       const name = Object.keys(WINDOWS)[n - 1];
       if (name) change({ window: name });
@@ -39,14 +36,11 @@ export function keyActions({ settings, change, pane, commands }) {
       const most = Math.max(high - THRESHOLD_STEP, 0);
       change({ low: Math.min(Math.max(low + way * THRESHOLD_STEP, 0), most) });
     },
-    scale: next('scale'),
-    palette: next('palette'),
-    theme: next('theme'),
-    grid: next('panes'),
-    profile: toggle('profile'),
-    curves: toggle('curves'),
-    sweeps: toggle('sweeps'),
-    levels: toggle('levels'),
+    scale: () => change({ scale: following(CHOICES.scale, settings().scale) }),
+    palette: () => change({ palette: following(CHOICES.palette, settings().palette) }),
+    theme: () => change({ theme: following(CHOICES.theme, settings().theme) }),
+    grid: () => change({ panes: following(CHOICES.panes, settings().panes) }),
+    ...Object.fromEntries(toggles),
     search: () => pane().picker.focus(),
     ...commands,
   };

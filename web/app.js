@@ -62,9 +62,18 @@ const client = new HeatmapWebSocket(new URL('ws/heatmap', location.href).href.re
     if (error?.code) console.warn(`heatcast: ${error.code}: ${error.message}`);
   },
 });
+/** By the names that keyboard.js gives them. */
+const commands = {
+  weights: chooseWeights,
+  csv: saveCsv,
+  image: savePng,
+  reset: () => active().chart.reset(),
+  help: () => openHelp(KEYS),
+  pause: () => state.health.replay?.control && control({ paused: !state.health.replay.paused }),
+};
 const toolbar = new Toolbar(
   { toolbar: $('toolbar'), windows: $('windows'), more: $('more') },
-  { change, actions: { weights: chooseWeights, csv: saveCsv, png: savePng, reset: () => active().chart.reset(), help: () => openHelp(KEYS) } },
+  { change, commands },
 );
 const replay = replayBar($('replay'), {
   onSpeed: (speed) => control({ speed }),
@@ -376,20 +385,7 @@ async function savePng() {
   save(fileName(symbol, window, 'png'), await pngOf(picture));
 }
 
-onKey(
-  keyActions({
-    settings: () => state.settings,
-    change,
-    pane: active,
-    commands: {
-      weights: chooseWeights,
-      csv: saveCsv,
-      image: savePng,
-      help: () => openHelp(KEYS),
-      pause: () => state.health.replay?.control && control({ paused: !state.health.replay.paused }),
-    },
-  }),
-);
+onKey(keyActions({ settings: () => state.settings, change, pane: active, commands }));
 addEventListener('hashchange', () => {
   state.settings = parseHash(location.hash);
   show();

@@ -4,7 +4,6 @@
 import { make } from './dom.js';
 
 /**
- * A button that only looks like one.
  * @param {string} label
  * @param {() => void} onClick
  * @param {Record<string, string | boolean>} [attributes]
@@ -17,29 +16,32 @@ export function button(label, onClick, attributes = {}) {
 
 /**
  * Buttons of which one is pressed.
+ * @template {string | number} T
  * @param {HTMLElement} container
- * @param {[value: string, label: string, title?: string][]} choices
- * @param {(value: string) => void} onChoose
- * @returns {(value: string) => void} shows which one is chosen
+ * @param {readonly (readonly [value: T, label: string, title?: string])[]} choices
+ * @param {(value: T) => void} onChoose
+ * @returns {(value: T) => void} shows which one is chosen
  */
 export function segments(container, choices, onChoose) {
   container.classList.add('segments');
-  const buttons = choices.map(([value, label, title]) =>
-    button(label, () => onChoose(value), { class: 'segment', value, title: title ?? false, 'aria-pressed': 'false' }),
+  const buttons = choices.map(([value, label, title = false]) =>
+    button(label, () => onChoose(value), { class: 'segment', value: String(value), title, 'aria-pressed': 'false' }),
   );
   container.replaceChildren(...buttons);
   return (value) => {
-    for (const one of buttons) one.setAttribute('aria-pressed', String(one.value === value));
+    for (const one of buttons) one.setAttribute('aria-pressed', String(one.value === String(value)));
   };
 }
 
 /**
+ * @template {string | number} T
  * @param {string} label what the choice is of
- * @param {[value: string, label: string][]} choices
- * @param {(value: string) => void} onChoose
+ * @param {readonly (readonly [value: T, label: string])[]} choices
+ * @param {(value: T) => void} onChoose
  */
 export function select(label, choices, onChoose) {
-  const made = make('select', { 'aria-label': label, title: label }, ...choices.map(([value, text]) => new Option(text, value)));
-  made.addEventListener('change', () => onChoose(made.value));
+  const options = choices.map(([value, text]) => new Option(text, String(value)));
+  const made = make('select', { 'aria-label': label, title: label }, ...options);
+  made.addEventListener('change', () => onChoose(choices[made.selectedIndex][0]));
   return made;
 }

@@ -73,13 +73,6 @@ export const PALETTES = {
   cividis: { label: 'Cividis', stops: onDark(CIVIDIS), light: onLight(CIVIDIS) },
 };
 
-/** @type {Record<Kind, {label: string}>} */
-export const SCALES = {
-  linear: { label: 'Linear' },
-  log: { label: 'Logarithmic' },
-  percentile: { label: 'Percentile' },
-};
-
 /** @type {Paint} */
 export const DEFAULT_PAINT = { palette: 'purple', theme: 'dark', low: 0, high: 1 };
 

@@ -6,32 +6,30 @@
  */
 import { WINDOWS } from './rest.js';
 
-/**
- * @typedef {object} Settings
- * @property {string[]} symbols one per pane; none: the server's first
- * @property {1 | 2 | 4} panes
- * @property {string} window a key of WINDOWS; '': the one that suits the symbol
- * @property {1 | 2 | 5 | 10 | 20} factor the stream's buckets in one of ours
- * @property {'linear' | 'log' | 'percentile'} scale
- * @property {'purple' | 'viridis' | 'cividis'} palette
- * @property {number} low 0..1 of the scale: below nothing is painted
- * @property {number} high 0..1 of the scale: from here on the brightest colour
- * @property {string | null} weights as the server's leverage_weights; null: the stream's mix
- * @property {'dark' | 'light' | 'auto'} theme
- * @property {boolean} profile
- * @property {boolean} curves
- * @property {boolean} sweeps
- * @property {boolean} levels the table of the biggest ones
- */
-
 /** What may be chosen, in the order in which keys and menus go through it. */
 export const CHOICES = Object.freeze({
   panes: /** @type {const} */ ([1, 2, 4]),
-  factor: /** @type {const} */ ([1, 2, 5, 10, 20]),
+  factor: /** @type {const} */ ([1, 2, 5, 10, 20]), /* the stream's buckets in one of ours */
   scale: /** @type {const} */ (['log', 'linear', 'percentile']),
   palette: /** @type {const} */ (['purple', 'viridis', 'cividis']),
   theme: /** @type {const} */ (['dark', 'light', 'auto']),
 });
+
+/** What is shown or not: what is drawn over the heat, and the table of the biggest levels. */
+export const FLAGS = Object.freeze(/** @type {const} */ (['profile', 'curves', 'sweeps', 'levels']));
+
+/**
+ * @typedef {keyof typeof CHOICES} ChoiceName
+ * @typedef {typeof FLAGS[number]} Flag
+ * @typedef {{[N in ChoiceName]: typeof CHOICES[N][number]}} Chosen
+ * @typedef {object} Free
+ * @property {string[]} symbols one per pane; none: the server's first
+ * @property {string} window a key of WINDOWS; '': the one that suits the symbol
+ * @property {number} low 0..1 of the scale: below nothing is painted
+ * @property {number} high 0..1 of the scale: from here on the brightest colour
+ * @property {string | null} weights as the server's leverage_weights; null: the stream's mix
+ * @typedef {Free & Chosen & Record<Flag, boolean>} Settings
+ */
 
 /** @type {Readonly<Settings>} */
 export const DEFAULTS = Object.freeze({
@@ -55,6 +53,7 @@ export const TIERS = Object.freeze([5, 10, 25, 50, 100]);
 /** Shares of the tiers in the live stream; docs/protocol.md, "The model". */
 export const STREAM_MIX = Object.freeze([15, 30, 25, 20, 10]);
 
+const CHOICE_NAMES = /** @type {ChoiceName[]} */ (Object.keys(CHOICES));
 const WEIGHT_MAX = 1e9; /* the server's limit */
 const SYMBOL = /^[A-Za-z0-9._:-]{1,32}$/;
 const SYMBOLS_MAX = 4; /* as many as there can be panes */
@@ -114,18 +113,11 @@ export function parseHash(text) {
   const window = said.get('window') ?? '';
   return {
     symbols: parseSymbols(said.get('symbol') ?? ''),
-    panes: oneOf('panes', said),
     window: Object.hasOwn(WINDOWS, window) ? window : DEFAULTS.window,
-    factor: oneOf('factor', said),
-    scale: oneOf('scale', said),
-    palette: oneOf('palette', said),
     ...parseRange(said),
     weights: parseMix(said.get('weights') ?? ''),
-    theme: oneOf('theme', said),
-    profile: flag('profile', said),
-    curves: flag('curves', said),
-    sweeps: flag('sweeps', said),
-    levels: flag('levels', said),
+    ...parseChosen(said),
+    ...parseFlags(said),
   };
 }
 
@@ -138,7 +130,7 @@ export function formatHash(settings) {
     ['symbol', settings.symbols.join(',')],
     ['window', settings.window],
   ].filter(([, value]) => value !== '');
-  for (const name of /** @type {const} */ (['panes', 'factor', 'scale', 'palette', 'theme'])) {
+  for (const name of CHOICE_NAMES) {
     if (settings[name] !== DEFAULTS[name]) said.push([name, String(settings[name])]);
   }
   for (const name of /** @type {const} */ (['low', 'high'])) {
@@ -146,7 +138,7 @@ export function formatHash(settings) {
     if (value !== DEFAULTS[name]) said.push([name, String(value)]);
   }
   if (settings.weights !== null) said.push(['weights', settings.weights]);
-  for (const name of /** @type {const} */ (['profile', 'curves', 'sweeps', 'levels'])) {
+  for (const name of FLAGS) {
     if (settings[name] !== DEFAULTS[name]) said.push([name, settings[name] ? '1' : '0']);
   }
   return `#${said.map(([name, value]) => `${name}=${escaped(value)}`).join('&')}`;
@@ -162,21 +154,23 @@ function rounded(value) {
   return Math.round(value * PLACES) / PLACES;
 }
 
-/**
- * @template {keyof typeof CHOICES} N
- * @param {N} name
- * @param {URLSearchParams} said
- * @returns {Settings[N]}
- */
-function oneOf(name, said) {
-  const choices = /** @type {readonly Settings[N][]} */ (/** @type {unknown} */ (CHOICES[name]));
-  return choices.find((choice) => String(choice) === said.get(name)) ?? DEFAULTS[name];
+/** @param {URLSearchParams} said @returns {Chosen} */
+function parseChosen(said) {
+  const chosen = CHOICE_NAMES.map((name) => {
+    /** @type {readonly (string | number)[]} */
+    const choices = CHOICES[name];
+    return [name, choices.find((choice) => String(choice) === said.get(name)) ?? DEFAULTS[name]];
+  });
+  return Object.fromEntries(chosen);
 }
 
-/** @param {'profile' | 'curves' | 'sweeps' | 'levels'} name @param {URLSearchParams} said */
-function flag(name, said) {
-  const value = said.get(name);
-  return value === '1' || value === '0' ? value === '1' : DEFAULTS[name];
+/** @param {URLSearchParams} said @returns {Record<Flag, boolean>} */
+function parseFlags(said) {
+  const flags = FLAGS.map((name) => {
+    const value = said.get(name);
+    return [name, value === '1' || value === '0' ? value === '1' : DEFAULTS[name]];
+  });
+  return Object.fromEntries(flags);
 }
 
 /** @param {string} text */

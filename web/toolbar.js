@@ -3,7 +3,7 @@
  */
 import { PALETTES, densityAt } from './palette.js';
 import { WINDOWS } from './rest.js';
-import { CHOICES } from './settings.js';
+import { CHOICES, FLAGS } from './settings.js';
 import { make } from './dom.js';
 import { button, segments, select } from './controls.js';
 import { rangeSlider } from './range-slider.js';
@@ -12,44 +12,38 @@ import { binDigits, price, usdt } from './format.js';
 /**
  * @typedef {import('./settings.js').Settings} Settings
  * @typedef {(change: Partial<Settings>) => void} Change
- * @typedef {{weights: () => void, csv: () => void, png: () => void, reset: () => void, help: () => void}} Actions
+ * @typedef {Record<'weights' | 'csv' | 'image' | 'reset' | 'help', () => void>} Commands
  */
 
-/** @type {[keyof Settings, string, string][]} */
-const TOGGLES = [
-  ['profile', 'Profile', 'Volume per price of the newest column, at the right'],
-  ['curves', 'Curves', 'Longs and shorts summed from the price outwards, and where they balance'],
-  ['sweeps', 'Sweeps', 'Marks where big levels were swept'],
-  ['levels', 'Levels', 'Table of the ten biggest levels'],
-];
+const PANES = { 1: 'one pane', 2: 'two panes', 4: 'four panes' };
+/** @type {Record<Settings['scale'], [label: string, title: string]>} */
+const SCALES = { log: ['log', 'logarithmic scale'], linear: ['lin', 'linear scale'], percentile: ['pct', 'percentile scale'] };
+const OVERLAYS = {
+  profile: ['Profile', 'Volume per price of the newest column, at the right'],
+  curves: ['Curves', 'Longs and shorts summed from the price outwards, and where they balance'],
+  sweeps: ['Sweeps', 'Marks where big levels were swept'],
+  levels: ['Levels', 'Table of the ten biggest levels'],
+};
 
 export class Toolbar {
   /**
    * @param {{toolbar: HTMLElement, windows: HTMLElement, more: HTMLElement}} places
-   * @param {{change: Change, actions: Actions}} handlers
+   * @param {{change: Change, commands: Commands}} handlers
    */
-  constructor({ toolbar, windows, more }, { change, actions }) {
+  constructor({ toolbar, windows, more }, { change, commands }) {
+    const group = (/** @type {string} */ label) => make('div', { role: 'group', 'aria-label': label });
+    const [panes, scale] = [group('Panes'), group('Colour scale')];
     this.showWindow = segments(windows, Object.keys(WINDOWS).map((name) => [name, name]), (window) => change({ window }));
-    const panes = make('div', { role: 'group', 'aria-label': 'Panes' });
-    this.showPanes = segments(panes, [['1', '1', 'one pane'], ['2', '2', 'two panes'], ['4', '4', 'four panes']], (n) =>
-      change({ panes: /** @type {1 | 2 | 4} */ (Number(n)) }),
+    this.showPanes = segments(panes, CHOICES.panes.map((n) => [n, String(n), PANES[n]]), (n) => change({ panes: n }));
+    this.showScale = segments(scale, CHOICES.scale.map((kind) => [kind, ...SCALES[kind]]), (kind) => change({ scale: kind }));
+    this.bucket = select('Bucket size', CHOICES.factor.map((n) => [n, `bucket ×${n}`]), (factor) => change({ factor }));
+    this.palette = select(
+      'Palette: Viridis and Cividis are safe for colour-blind eyes',
+      CHOICES.palette.map((name) => [name, PALETTES[name].label]),
+      (palette) => change({ palette }),
     );
-    const scale = make('div', { role: 'group', 'aria-label': 'Colour scale' });
-    this.showScale = segments(
-      scale,
-      [['linear', 'lin', 'linear scale'], ['log', 'log', 'logarithmic scale'], ['percentile', 'pct', 'percentile scale']],
-      (kind) => change({ scale: /** @type {Settings['scale']} */ (kind) }),
-    );
-    this.bucket = select('Bucket size', CHOICES.factor.map((n) => [String(n), `bucket ×${n}`]), (n) =>
-      change({ factor: /** @type {Settings['factor']} */ (Number(n)) }),
-    );
-    this.palette = select('Palette: Viridis and Cividis are safe for colour-blind eyes', Object.entries(PALETTES).map(([name, { label }]) => [name, label]), (palette) =>
-      change({ palette: /** @type {Settings['palette']} */ (palette) }),
-    );
-    this.theme = select('Theme', CHOICES.theme.map((name) => [name, name]), (theme) =>
-      change({ theme: /** @type {Settings['theme']} */ (theme) }),
-    );
-    const range = make('div', { class: 'threshold' });
+    this.theme = select('Theme', CHOICES.theme.map((name) => [name, name]), (theme) => change({ theme }));
+    const range = make('div');
     /** @type {import('./palette.js').Scale | null} */
     this.scale = null;
     this.low = 0;
@@ -61,20 +55,21 @@ export class Toolbar {
       format: (t) => this.#intensity(t),
       onInput: (low, high) => change({ low, high }),
     });
-    this.toggles = TOGGLES.map(([name, label, title]) => {
+    this.toggles = FLAGS.map((name) => {
+      const [label, title] = OVERLAYS[name];
       const made = button(label, () => change({ [name]: made.getAttribute('aria-pressed') !== 'true' }), { class: 'plain toggle', title });
       return /** @type {const} */ ([name, made]);
     });
-    this.weights = button('Leverage…', actions.weights, { title: 'Weights of the leverage tiers' });
+    this.weights = button('Leverage…', commands.weights, { title: 'Weights of the leverage tiers' });
     toolbar.replaceChildren(
       panes, this.bucket, scale, this.palette, range,
       make('div', { class: 'toggles', role: 'group', 'aria-label': 'Overlays' }, ...this.toggles.map(([, made]) => made)),
       this.weights,
-      button('Reset', actions.reset, { title: 'All columns, prices fitted' }),
-      button('PNG', actions.png, { title: 'Save the chart as a picture' }),
-      button('CSV', actions.csv, { title: 'Save the levels shown as a table' }),
+      button('Reset', commands.reset, { title: 'All columns, prices fitted' }),
+      button('PNG', commands.image, { title: 'Save the chart as a picture' }),
+      button('CSV', commands.csv, { title: 'Save the levels shown as a table' }),
       this.theme,
-      button('?', actions.help, { title: 'Keys', 'aria-label': 'Keyboard help' }),
+      button('?', commands.help, { title: 'Keys', 'aria-label': 'Keyboard help' }),
     );
     more.addEventListener('click', () => {
       const open = toolbar.classList.toggle('open');
@@ -85,7 +80,7 @@ export class Toolbar {
   /** @param {Settings} settings */
   show(settings) {
     this.showWindow(settings.window);
-    this.showPanes(String(settings.panes));
+    this.showPanes(settings.panes);
     this.showScale(settings.scale);
     this.bucket.value = String(settings.factor);
     this.palette.value = settings.palette;

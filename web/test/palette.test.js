@@ -5,7 +5,6 @@ import {
   CODES,
   DEFAULT_PAINT,
   PALETTES,
-  SCALES,
   colour,
   cssColour,
   decode,
@@ -16,9 +15,10 @@ import {
   scaleFor,
   stretch,
 } from '../palette.js';
+import { CHOICES } from '../settings.js';
 
 const THEMES = ['dark', 'light'];
-const KINDS = Object.keys(SCALES);
+const KINDS = CHOICES.scale;
 
 /** CIE lightness, 0 black to 100 white. */
 function lightness(rgb) {

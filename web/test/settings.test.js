@@ -12,7 +12,7 @@ import {
   parseWeights,
   sharesOf,
 } from '../settings.js';
-import { PALETTES, SCALES } from '../palette.js';
+import { PALETTES } from '../palette.js';
 
 /** @type {import('../settings.js').Settings} */
 const ALL_ELSE = {
@@ -130,9 +130,8 @@ test('shares sum to one, and of nothing are nothing', () => {
   assert.deepEqual(sharesOf([0, 0, 0, 0, 0]), [0, 0, 0, 0, 0]);
 });
 
-test('the palettes and scales that can be chosen are those that there are', () => {
+test('the palettes that can be chosen are those that there are', () => {
   assert.deepEqual([...CHOICES.palette].sort(), Object.keys(PALETTES).sort());
-  assert.deepEqual([...CHOICES.scale].sort(), Object.keys(SCALES).sort());
 });
 
 test('choices are gone through in a circle', () => {
