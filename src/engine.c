@@ -30,7 +30,6 @@ struct live {
     struct engine *engine;
     struct heatmap *map; /* owned; NULL until it is built, and while a job builds it */
     struct series_state series;
-    struct replay_clock clock;  /* where the feed is a replay, and it has candles */
     int64_t applied_ms;         /* open time of the newest candle applied; -1 for none */
     uint64_t lap;               /* of the replay that `map` belongs to */
     struct version version;     /* of the newest publication */
@@ -76,8 +75,7 @@ struct engine {
     bool is_simulated;
     bool is_replay;
     bool is_stopping;
-    struct replay replay;
-    const struct live *leader; /* whose clock is told; NULL where no symbol has one */
+    struct clocks clocks; /* of a replay, by topic id */
     int64_t history_ms;
     uint64_t epoch; /* the last one begun, of any symbol */
     uv_timer_t tick;
@@ -100,7 +98,7 @@ static int64_t real_ms(void)
 static struct replay_clock clock_of(const struct engine *engine, const struct symbol *symbol)
 {
     if (!engine->is_replay) return (struct replay_clock){.clock_ms = INT64_MAX};
-    return replay_at(&engine->replay, &engine->lives[symbol->id].clock, real_ms());
+    return clocks_at(&engine->clocks, symbol->id, real_ms());
 }
 
 /* The newest candle that has closed by then. */
@@ -512,81 +510,42 @@ void engine_on_candle(void *context, const char *name, const struct candle *newe
 
 /* --- the replay --- */
 
-/* The symbol whose data are nearest to a moment (-1: to none); of several, the longest. */
-static const struct live *find_leader(const struct engine *engine, int64_t time_ms)
-{
-    const struct live *leader = NULL;
-    int64_t least = 0, longest = 0;
-
-    for (size_t i = 0; i < engine->count; i++) {
-        const struct replay_clock *clock = &engine->lives[i].clock;
-        int64_t span = clock->last_ms - clock->first_ms, away = 0;
-
-        if (!engine->lives[i].symbol.step_ms) continue;
-        if (time_ms >= 0) away = MAX(clock->first_ms - time_ms, time_ms - clock->last_ms);
-        away = MAX(away, 0);
-        if (leader && (away > least || (away == least && span <= longest))) continue;
-        leader = &engine->lives[i];
-        least = away;
-        longest = span;
-    }
-    return leader;
-}
-
-static void begin_replay(struct engine *engine)
+static void begin_replay(struct engine *engine, const struct replay *replay)
 {
     int64_t now = real_ms();
 
+    clocks_init(&engine->clocks, replay, engine->count);
     for (size_t i = 0; i < engine->count; i++) {
-        struct live *live = &engine->lives[i];
+        const struct symbol *symbol = &engine->lives[i].symbol;
 
-        live->clock =
-            replay_begin(&engine->replay, live->symbol.first_open_ms + live->symbol.step_ms,
-                         live->symbol.last_open_ms + live->symbol.step_ms, now);
+        if (symbol->step_ms)
+            clocks_begin(&engine->clocks, i, symbol->first_open_ms + symbol->step_ms,
+                         symbol->last_open_ms + symbol->step_ms, now);
     }
-    engine->leader = find_leader(engine, -1);
 }
 
-struct engine_replay engine_replay(const struct engine *engine)
+struct replay_state engine_replay(const struct engine *engine)
 {
-    struct engine_replay replay = {engine->replay.speed, engine->replay.is_paused, -1, -1, -1};
-
-    if (!engine->leader) return replay;
-    replay.position_ms = clock_of(engine, &engine->leader->symbol).clock_ms;
-    for (size_t i = 0; i < engine->count; i++) {
-        const struct replay_clock *clock = &engine->lives[i].clock;
-
-        if (!engine->lives[i].symbol.step_ms) continue;
-        if (replay.start_ms < 0 || clock->first_ms < replay.start_ms)
-            replay.start_ms = clock->first_ms;
-        replay.end_ms = MAX(replay.end_ms, clock->last_ms);
-    }
-    return replay;
+    return clocks_state(&engine->clocks, real_ms());
 }
 
-static void seek(struct engine *engine, int64_t time_ms, int64_t now)
+/* Everybody is shown the new place without waiting for the tick. */
+static void follow_position(struct engine *engine)
 {
     for (size_t i = 0; i < engine->count; i++) {
-        struct live *live = &engine->lives[i];
+        struct symbol *symbol = &engine->lives[i].symbol;
 
-        live->clock = replay_seek(&live->clock, time_ms, now);
-        if (!live->symbol.is_published) live->symbol.price = 0; /* it may be yet to come */
+        if (!symbol->is_published) symbol->price = 0; /* it may be yet to come */
     }
-    engine->leader = find_leader(engine, time_ms);
-    engine->sweep_left = engine->count; /* without waiting for the tick */
+    engine->sweep_left = engine->count;
     go_on_sweeping(engine);
 }
 
 void engine_change_replay(struct engine *engine, const struct replay_change *change)
 {
-    int64_t now = real_ms();
-
     assert(engine->is_replay);
-    for (size_t i = 0; i < engine->count; i++)
-        engine->lives[i].clock = replay_at(&engine->replay, &engine->lives[i].clock, now);
-    if (change->has_speed) engine->replay.speed = change->speed;
-    if (change->has_paused) engine->replay.is_paused = change->is_paused;
-    if (change->has_position) seek(engine, change->position_ms, now);
+    clocks_change(&engine->clocks, change, real_ms());
+    if (change->has_position) follow_position(engine);
 }
 
 /* --- symbols --- */
@@ -699,13 +658,11 @@ bad:
     return ERR_SYNTAX;
 }
 
-static int set_replay(struct engine *engine, char *message, size_t message_size)
+static int read_replay(const struct config *config, struct replay *replay, char *message,
+                       size_t message_size)
 {
-    const struct config *config = engine->config;
-
-    engine->is_replay = strcmp(config->feed, "replay") == 0;
-    engine->replay = (struct replay){.speed = config->replay_speed, .from_ms = -1};
-    if (!replay_from_parse(str_of(config->replay_from), &engine->replay)) return 0;
+    *replay = (struct replay){.speed = config->replay_speed, .from_ms = -1};
+    if (!replay_from_parse(str_of(config->replay_from), replay)) return 0;
     snprintf(message, message_size, "replay-from is '%s', must be 0%% to 100%% or an ISO 8601 time",
              config->replay_from);
     return ERR_SYNTAX;
@@ -716,21 +673,23 @@ int engine_new(const struct config *config, struct loop *loop, struct store *sto
                struct engine **out, char *message, size_t message_size)
 {
     struct engine *engine = mem_zalloc(sizeof(*engine));
+    struct replay replay;
     int err;
 
     *engine = (struct engine){.config = config,
                               .loop = loop,
                               .store = store,
                               .count = symbol_count,
-                              .is_simulated = is_simulated};
+                              .is_simulated = is_simulated,
+                              .is_replay = strcmp(config->feed, "replay") == 0};
     engine->lives = mem_zalloc(symbol_count * sizeof(*engine->lives));
     err = span_parse(str_of(config->history), &engine->history_ms); /* config_load looked at it */
-    if (!err) err = set_replay(engine, message, message_size);
+    if (!err) err = read_replay(config, &replay, message, message_size);
     for (size_t i = 0; i < symbol_count; i++)
         live_init(&engine->lives[i], engine, &symbols[i]);
     if (!err) err = set_published(engine, config->publish_symbols, message, message_size);
     if (!err) err = set_bins(engine, config->bin, message, message_size);
-    if (!err && engine->is_replay) begin_replay(engine);
+    if (!err && engine->is_replay) begin_replay(engine, &replay);
     if (err)
         engine_free(engine);
     else
@@ -766,6 +725,7 @@ void engine_free(struct engine *engine)
         snapshot_deinit(&live->snapshot);
         publication_unref(live->latest);
     }
+    clocks_deinit(&engine->clocks);
     free(engine->lives);
     free(engine);
 }
@@ -778,4 +738,9 @@ const struct config *engine_config(const struct engine *engine)
 bool engine_is_simulated(const struct engine *engine)
 {
     return engine->is_simulated;
+}
+
+bool engine_is_replay(const struct engine *engine)
+{
+    return engine->is_replay;
 }

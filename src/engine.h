@@ -7,7 +7,7 @@
 #define HEATCAST_ENGINE_H
 
 #include "base/config.h"
-#include "feed/replay.h"
+#include "feed/clocks.h"
 #include "heat/heatmap.h"
 #include "heat/series.h"
 #include "io/store.h"
@@ -74,22 +74,14 @@ struct engine_published {
 struct engine_published engine_publish(struct engine *engine, const struct symbol *symbol,
                                        struct snapshot *snapshot);
 
-/* How a replay stands. Each symbol has a clock of its own; what is told is that of one: of the
- * longest data, or, once a position was set, of those nearest to it. */
-struct engine_replay {
-    double speed;
-    bool is_paused;
-    int64_t position_ms;
-    int64_t start_ms, end_ms; /* of all symbols' data; -1, as the position, where there are none */
-};
-
 /* Only where the feed is a replay. A new position, which is to be from start to end, is a new
  * epoch: each symbol's heatmap is built anew from the history before it. */
-struct engine_replay engine_replay(const struct engine *engine);
+struct replay_state engine_replay(const struct engine *engine);
 void engine_change_replay(struct engine *engine, const struct replay_change *change);
 
 /* For /health and the page. */
 const struct config *engine_config(const struct engine *engine);
 bool engine_is_simulated(const struct engine *engine);
+bool engine_is_replay(const struct engine *engine);
 
 #endif

@@ -7,7 +7,7 @@
 #ifndef HEATCAST_REPLAY_BODY_H
 #define HEATCAST_REPLAY_BODY_H
 
-#include "feed/replay.h"
+#include "feed/clocks.h"
 
 /* Returns 0, or ERR_SYNTAX with *change untouched and in `message` a sentence that says what is
  * wrong. Whether the position is within the data, the caller knows. */

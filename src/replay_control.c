@@ -17,9 +17,9 @@ static void write_time(struct buf *out, const char *name, int64_t time_ms)
     buf_add_char(out, '"');
 }
 
-void replay_write(const struct engine *engine, struct buf *out)
+void replay_control_write(const struct engine *engine, struct buf *out)
 {
-    struct engine_replay replay = engine_replay(engine);
+    struct replay_state replay = engine_replay(engine);
 
     buf_add_text(out, "{\"speed\":");
     buf_add_double(out, replay.speed);
@@ -30,7 +30,7 @@ void replay_write(const struct engine *engine, struct buf *out)
                engine_config(engine)->replay_control ? "true" : "false");
 }
 
-static void fail_position(const struct engine_replay *replay, struct site_response *response)
+static void fail_position(const struct replay_state *replay, struct site_response *response)
 {
     struct buf text = {0};
 
@@ -51,7 +51,7 @@ static void fail_position(const struct engine_replay *replay, struct site_respon
 /* Who looks at it sees it jump: whoever did that, the operator can tell that somebody did. */
 static void log_change(const struct engine *engine)
 {
-    struct engine_replay replay = engine_replay(engine);
+    struct replay_state replay = engine_replay(engine);
     struct buf position = {0};
 
     if (replay.position_ms >= 0) buf_add_time(&position, replay.position_ms);
@@ -65,7 +65,7 @@ static void log_change(const struct engine *engine)
 static void change(struct engine *engine, const struct replay_change *wish,
                    struct site_response *response)
 {
-    struct engine_replay replay = engine_replay(engine);
+    struct replay_state replay = engine_replay(engine);
     struct buf body = {0};
 
     if (wish->has_position &&
@@ -74,13 +74,13 @@ static void change(struct engine *engine, const struct replay_change *wish,
         return;
     }
     engine_change_replay(engine, wish);
-    replay_write(engine, &body);
+    replay_control_write(engine, &body);
     log_change(engine);
     *response = (struct site_response){
         .status = 200, .content_type = "application/json", .body = blob_take(&body)};
 }
 
-void replay_answer(struct engine *engine, struct site_request *request)
+void replay_control_answer(struct engine *engine, struct site_request *request)
 {
     struct replay_change wish;
     char message[256];

@@ -8,9 +8,9 @@
 
 /* {"speed":…,"position":…,"start":…,"end":…,"paused":…,"control":…}, of /health too. Only where the
  * feed is a replay. */
-void replay_write(const struct engine *engine, struct buf *out);
+void replay_control_write(const struct engine *engine, struct buf *out);
 
 /* Takes the request. */
-void replay_answer(struct engine *engine, struct site_request *request);
+void replay_control_answer(struct engine *engine, struct site_request *request);
 
 #endif

@@ -60,9 +60,9 @@ static void answer_health(struct rest *rest, struct site_request *request)
     buf_add_double(&out, config->ws_update_interval);
     buf_add_text(&out, ",\"uptime_seconds\":");
     buf_add_int(&out, (clock_monotonic_us() - rest->started_us) / 1000000);
-    if (strcmp(config->feed, "replay") == 0) {
+    if (engine_is_replay(rest->engine)) {
         buf_add_text(&out, ",\"replay\":");
-        replay_write(rest->engine, &out);
+        replay_control_write(rest->engine, &out);
     } else if (strcmp(config->feed, "sim") == 0) {
         buf_add_text(&out, ",\"sim\":{\"speed\":");
         buf_add_double(&out, config->sim_speed);
@@ -215,7 +215,7 @@ void rest_on_request(void *context, struct site_request *request)
         return;
     }
     if (request->is_control) {
-        replay_answer(rest->engine, request);
+        replay_control_answer(rest->engine, request);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {

@@ -90,7 +90,7 @@ static void announce(const struct app *app)
     log_info(
         "serving", F_STR("address", server_address(app->server)), F_STR("feed", app->config.feed),
         F_INT("symbols", (int64_t)engine_symbol_count(app->engine)), F_STR("db", app->config.db));
-    if (strcmp(app->config.feed, "replay") == 0)
+    if (engine_is_replay(app->engine))
         snprintf(how, sizeof(how), " (a replay, %g times as fast as it happened)",
                  app->config.replay_speed);
     printf("heatcast serves %s%s at http://%s/\n", what, how, server_address(app->server));

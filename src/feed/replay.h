@@ -39,12 +39,4 @@ struct replay_clock replay_at(const struct replay *replay, const struct replay_c
 /* The clock set to a moment, or to the data's end that is near to it; a new lap. */
 struct replay_clock replay_seek(const struct replay_clock *clock, int64_t time_ms, int64_t now_ms);
 
-/* What somebody wants to be different. */
-struct replay_change {
-    bool has_speed, has_paused, has_position;
-    double speed;
-    bool is_paused;
-    int64_t position_ms;
-};
-
 #endif
