@@ -76,13 +76,15 @@ async function take(browser, url, { name, width, height, scale = 1, hash, crossh
   await tell(path);
 }
 
-/** Put the crosshair on the largest level above the price, and wait for its exact numbers. */
+/** Put the crosshair on the largest level in sight above the price, and wait for its exact numbers. */
 async function pointOut(page) {
   const { x, y } = await page.evaluate(() => {
     const { store, cellXY } = globalThis.heatcast;
+    const { top } = document.querySelector('.stage').getBoundingClientRect();
     const c = Math.round(store.count * 0.7);
-    const { above } = store.largest(c, store.candle(c).close * 1.01, 1);
-    return cellXY(c, store.rowOf(above[0].from + store.bin / 2));
+    const { above } = store.largest(c, store.candle(c).close * 1.01, store.rows);
+    const places = above.map(({ from }) => cellXY(c, store.rowOf(from + store.bin / 2)));
+    return places.find((place) => place.y > top + 80); /* the words are above */
   });
   await page.mouse.move(x, y);
   await page.locator('.readout').getByText('short', { exact: true }).waitFor();
