@@ -8,7 +8,8 @@
  * heat makes that necessary: a dark outline around candles, so that they stand out from bright
  * cells, and a line of closes where candles would be too thin.
  */
-import { BACKGROUNDS, CODES, DEFAULT_PAINT, pixelTable, scaleFor } from './palette.js';
+import { CODES } from './density-code.js';
+import { BACKGROUNDS, DEFAULT_PAINT, pixelTable, scaleFor } from './palette.js';
 
 /**
  * @typedef {import('./heat-store.js').HeatStore} HeatStore

@@ -8,7 +8,7 @@
  * only, the exact ones: those that came as levels, not as a matrix, newest first to stay. Pure:
  * knows no chart and no network. Times are seconds since 1970, UTC.
  */
-import { decode, encode } from './palette.js';
+import { decode, encode } from './density-code.js';
 import { matrixTime } from './matrix.js';
 
 /**

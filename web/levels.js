@@ -2,7 +2,7 @@
  * levels.js - what is reckoned from a column of a HeatStore: sums around a price, the profile, how
  * much stands between the price and any other, and which levels the price has swept away. Pure.
  */
-import { decode, encode } from './palette.js';
+import { decode, encode } from './density-code.js';
 
 /**
  * @typedef {import('./heat-store.js').HeatStore} HeatStore

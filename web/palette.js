@@ -1,11 +1,13 @@
 /**
  * palette.js - from a density in USDT to a colour.
  *
- * A density is kept as a 16-bit logarithmic code. A scale says where between nothing and brightest
- * a density lies, a threshold which part of that is shown, a palette what it looks like; a table of
- * one colour per code, made anew when any of them changes, turns codes into pixels. Pure: knows
- * numbers, never the page.
+ * A scale says where between nothing and brightest a density lies, a threshold which part of that is
+ * shown, a palette what it looks like; a table of one colour per code of density-code.js, made anew
+ * when any of them changes, turns codes into pixels. Pure: knows numbers, never the page.
  */
+import { CODES, decode, exactCode } from './density-code.js';
+
+export { decode, encode } from './density-code.js';
 
 /**
  * @typedef {'linear' | 'log' | 'percentile'} Kind
@@ -17,13 +19,6 @@
  *   of the scale, 0..1, is stretched over the palette; what is below looks like nothing
  * @typedef {number[]} Stop  place 0..1, red, green, blue
  */
-
-/** Steps of a code per doubling: about 0.02 % of a density. */
-const STEPS_PER_OCTAVE = 3000;
-/** Densities well below this, USDT, all look like nothing. */
-const UNIT = 1000;
-
-export const CODES = 65536;
 
 /** What nothing looks like: the chart's background, the same with every palette. */
 export const BACKGROUNDS = { dark: '#0f0b1d', light: '#fbfaff' };
@@ -86,28 +81,6 @@ const CAP_SHARE = 0.995;
 const EMPTY_CAP = 1e6;
 /** Steps of colour in a table: more than eyes can tell. */
 const SHADES = 512;
-
-/**
- * @param {number} usdt density, 0 or more
- * @returns {number} its code, 0 for nothing
- */
-export function encode(usdt) {
-  if (!(usdt > 0)) return 0;
-  return Math.min(Math.max(Math.round(exactCode(usdt)), 1), CODES - 1);
-}
-
-/**
- * @param {number} code
- * @returns {number} the density it stands for, USDT
- */
-export function decode(code) {
-  return UNIT * (2 ** (code / STEPS_PER_OCTAVE) - 1);
-}
-
-/** @param {number} usdt */
-function exactCode(usdt) {
-  return STEPS_PER_OCTAVE * Math.log2(1 + usdt / UNIT);
-}
 
 /**
  * Where between nothing and the last colour a density lies.

@@ -1,7 +1,8 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { HeatStore } from '../heat-store.js';
-import { colour, decode, position, stretch } from '../palette.js';
+import { decode } from '../density-code.js';
+import { colour, position, stretch } from '../palette.js';
 import { fakeChart, fakeDocument, fakePane } from './fakes.js';
 
 fakeDocument();

@@ -1,7 +1,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { HeatStore } from '../heat-store.js';
-import { decode, encode } from '../palette.js';
+import { decode, encode } from '../density-code.js';
 import { parseMatrix } from '../matrix.js';
 import { matrixBytes, random } from './made.js';
 

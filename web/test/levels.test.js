@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { HeatStore } from '../heat-store.js';
 import { balance, band, profile, sweeps, sweepsOf } from '../levels.js';
 import { parseMatrix } from '../matrix.js';
-import { decode, encode } from '../palette.js';
+import { decode, encode } from '../density-code.js';
 import { matrixBytes, random } from './made.js';
 
 const level = (price, long_density = 0, short_density = 0) => ({ price, long_density, short_density });
