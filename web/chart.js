@@ -424,12 +424,11 @@ function point(/** @type {HeatStore} */ store, /** @type {number} */ c) {
   return /** @type {any} */ (store.candle(c) ?? { time: store.timeOf(c) });
 }
 
-/** Where the newest price is. @param {HeatStore} store */
+/** Where the newest price is; without any, at the bottom of the newest column. @param {HeatStore} store */
 function newestPlace(store) {
-  let c = store.count - 1;
-  while (c > 0 && !store.candle(c)) c--;
-  const close = store.candle(c)?.close ?? 0;
-  return { column: c, row: clamp(store.rowOf(close), 0, store.rows - 1) };
+  const candle = store.newestCandle();
+  if (!candle) return { column: store.count - 1, row: 0 };
+  return { column: store.columnOf(candle.time), row: clamp(store.rowOf(candle.close), 0, store.rows - 1) };
 }
 
 /** Room above and below the candles, where the liquidations wait. @param {any} info */

@@ -207,6 +207,24 @@ export class HeatStore {
     return Number.isNaN(open) ? null : { time: this.timeOf(c), open, high, low, close };
   }
 
+  /** @returns {Candle | null} null when there is none at all */
+  newestCandle() {
+    for (let c = this.count - 1; c >= 0; c--) {
+      const candle = this.candle(c);
+      if (candle) return candle;
+    }
+    return null;
+  }
+
+  /** @returns {Candle | null} null when there is none at all */
+  oldestCandle() {
+    for (let c = 0; c < this.count; c++) {
+      const candle = this.candle(c);
+      if (candle) return candle;
+    }
+    return null;
+  }
+
   /** Whether the cells of a column are its own, not carried on or missing. @param {number} c */
   isKnown(c) {
     return c >= 0 && c < this.count && this.filled[c] === FILLED;

@@ -351,3 +351,16 @@ test('whatever comes in whatever order, a column is what was set last', () => {
     }
   }
 });
+
+test('the newest and the oldest candle are found past columns without one', () => {
+  const store = made();
+  assert.deepEqual([store.newestCandle(), store.oldestCandle()], [null, null]);
+  store.setColumn(0, [level(1000, 1)]);
+  store.setColumn(1500, [level(1000, 1)]);
+  assert.deepEqual([store.newestCandle(), store.oldestCandle()], [null, null]);
+  const [older, newer] = [300, 900].map((time) => ({ time, open: 1, high: 4, low: 0.5, close: time }));
+  store.setCandle(older);
+  assert.deepEqual([store.newestCandle(), store.oldestCandle()], [older, older]);
+  store.setCandle(newer);
+  assert.deepEqual([store.newestCandle(), store.oldestCandle()], [newer, older]);
+});
