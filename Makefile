@@ -145,10 +145,10 @@ $B/heatcast-install: $(OBJECTS) $B/assets.o
 	$Q$(CC) $(CFLAGS) $(LDFLAGS) $(RPATH_INSTALLED) -o $@ $^ $(LDLIBS)
 
 # The page travels inside the program.
-$B/assets.c: scripts/embed $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null) web/package-lock.json
+$B/assets.c: scripts/embed scripts/shrink.mjs $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null) web/package-lock.json
 	@mkdir -p $(@D)
 	$(call say,WEB,$@)
-	$Qscripts/embed > $@
+	$Qscripts/embed $(@D)/web > $@
 $B/assets.o: $B/assets.c
 	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 

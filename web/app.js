@@ -56,7 +56,7 @@ const client = new HeatmapWebSocket(new URL('ws/heatmap', location.href).href.re
   onStatusChange: (status, detail) => {
     state.connection = { ...state.connection, status, detail };
     showStatus();
-    if (status === 'connected') refreshHealth();
+    if (status === 'connected' && state.connection.hadData) refreshHealth(); /* it may be another server */
   },
   onError: (error) => {
     if (error?.code) console.warn(`heatcast: ${error.code}: ${error.message}`);
