@@ -1,21 +1,7 @@
 #include "replay_control.h"
 
-#include <stdio.h>
-
 #include "base/log.h"
 #include "replay_body.h"
-
-static void write_time(struct buf *out, const char *name, int64_t time_ms)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (time_ms < 0) {
-        buf_add_text(out, "null");
-        return;
-    }
-    buf_add_char(out, '"');
-    buf_add_time(out, time_ms);
-    buf_add_char(out, '"');
-}
 
 void replay_control_write(const struct engine *engine, struct buf *out)
 {
@@ -23,9 +9,9 @@ void replay_control_write(const struct engine *engine, struct buf *out)
 
     buf_add_text(out, "{\"speed\":");
     buf_add_double(out, replay.speed);
-    write_time(out, "position", replay.position_ms);
-    write_time(out, "start", replay.start_ms);
-    write_time(out, "end", replay.end_ms);
+    buf_add_time_field(out, "position", replay.position_ms);
+    buf_add_time_field(out, "start", replay.start_ms);
+    buf_add_time_field(out, "end", replay.end_ms);
     buf_printf(out, ",\"paused\":%s,\"control\":%s}", replay.is_paused ? "true" : "false",
                engine_config(engine)->replay_control ? "true" : "false");
 }

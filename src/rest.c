@@ -33,18 +33,6 @@ static void answer_json(struct site_request *request, struct buf *body)
     answer(request, "application/json", body);
 }
 
-static void add_field_time(struct buf *out, const char *name, int64_t time_ms)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (time_ms < 0) {
-        buf_add_text(out, "null");
-        return;
-    }
-    buf_add_char(out, '"');
-    buf_add_time(out, time_ms);
-    buf_add_char(out, '"');
-}
-
 /* --- what the server is --- */
 
 static void answer_health(struct rest *rest, struct site_request *request)
@@ -108,11 +96,11 @@ static void add_symbol(struct buf *out, const struct engine *engine, const struc
     }
     if (symbol->step_ms) {
         buf_printf(out, ",\"interval\":\"%s\"", step_name(symbol->step_ms, step));
-        add_field_time(out, "start_time", symbol->first_open_ms);
-        add_field_time(out, "end_time", engine_visible_ms(engine, symbol));
+        buf_add_time_field(out, "start_time", symbol->first_open_ms);
+        buf_add_time_field(out, "end_time", engine_visible_ms(engine, symbol));
     }
-    add_field_time(out, "open_interest_start", symbol->oi_first_ms);
-    add_field_time(out, "open_interest_end", engine_visible_oi_ms(engine, symbol));
+    buf_add_time_field(out, "open_interest_start", symbol->oi_first_ms);
+    buf_add_time_field(out, "open_interest_end", engine_visible_oi_ms(engine, symbol));
     buf_add_char(out, '}');
 }
 
@@ -162,8 +150,8 @@ static void answer_date_range(struct rest *rest, struct site_request *request)
         return;
     }
     buf_printf(&out, "{\"symbol\":\"%s\"", symbol->name);
-    add_field_time(&out, "start_date", symbol->oi_first_ms);
-    add_field_time(&out, "end_date", engine_visible_oi_ms(rest->engine, symbol));
+    buf_add_time_field(&out, "start_date", symbol->oi_first_ms);
+    buf_add_time_field(&out, "end_date", engine_visible_oi_ms(rest->engine, symbol));
     buf_add_char(&out, '}');
     answer_json(request, &out);
 }

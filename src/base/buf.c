@@ -143,6 +143,18 @@ void buf_add_time(struct buf *buf, int64_t time_ms)
     buf_add_char(buf, 'Z');
 }
 
+void buf_add_time_field(struct buf *buf, const char *name, int64_t time_ms)
+{
+    buf_printf(buf, ",\"%s\":", name);
+    if (time_ms < 0) {
+        buf_add_text(buf, "null");
+        return;
+    }
+    buf_add_char(buf, '"');
+    buf_add_time(buf, time_ms);
+    buf_add_char(buf, '"');
+}
+
 struct str buf_str(const struct buf *buf)
 {
     return (struct str){buf->data, buf->size};

@@ -36,6 +36,9 @@ void buf_add_json(struct buf *buf, struct str text);
 /* A moment as ISO 8601 UTC, quotes not included: 2025-12-29T10:00:00Z, with .mmm where the
  * milliseconds are not 0. From year 0 to 9999. */
 void buf_add_time(struct buf *buf, int64_t time_ms);
+/* One more field of a JSON object, with the comma before it: ,"name":"2025-12-29T10:00:00Z", or
+ * null where time_ms is below 0: there is none. */
+void buf_add_time_field(struct buf *buf, const char *name, int64_t time_ms);
 
 struct str buf_str(const struct buf *buf);
 

@@ -103,6 +103,17 @@ TEST(times_are_written_and_read_back)
     buf_deinit(&buf);
 }
 
+TEST(a_time_that_there_is_not_is_null)
+{
+    struct buf buf = {0};
+
+    buf_add_time_field(&buf, "start", 0);
+    expect(&buf, ",\"start\":\"1970-01-01T00:00:00Z\"");
+    buf_add_time_field(&buf, "end", -1);
+    expect(&buf, ",\"end\":null");
+    buf_deinit(&buf);
+}
+
 TEST(every_day_of_400_years_keeps_its_date)
 {
     int64_t day_ms = 86400000;
