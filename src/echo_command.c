@@ -16,6 +16,8 @@ static const char usage[] = "usage: heatcast echo [OPTION…]\n\n"
                             "suites. Answers on /ws/heatmap,\n"
                             "with the limits of `heatcast serve` but for a message's size.";
 
+static const char not_here[] = "heatcast echo only answers on /ws/heatmap";
+
 struct app {
     struct config config;
     struct loop loop;
@@ -40,7 +42,7 @@ static void on_interest(void *context, uint32_t topic_id, bool has_subscribers)
 static void on_request(void *context, struct site_request *request)
 {
     (void)context;
-    site_fail(&request->response, 404, "heatcast echo only answers on /ws/heatmap");
+    site_fail(&request->response, 404, not_here);
     site_answer(request);
 }
 
@@ -64,8 +66,11 @@ static int run(struct app *app)
 
 static int open_and_run(struct app *app)
 {
-    const struct server_ops ops = {
-        .context = app, .on_interest = on_interest, .on_request = on_request, .is_echo = true};
+    const struct server_ops ops = {.context = app,
+                                   .on_interest = on_interest,
+                                   .on_request = on_request,
+                                   .replay_closed = not_here,
+                                   .is_echo = true};
     char message[1024];
     int err;
 

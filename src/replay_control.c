@@ -16,6 +16,14 @@ void replay_control_write(const struct engine *engine, struct buf *out)
                engine_config(engine)->replay_control ? "true" : "false");
 }
 
+const char *replay_control_closed(const struct engine *engine)
+{
+    if (!engine_is_replay(engine)) return "this server does not replay (--feed)";
+    return engine_config(engine)->replay_control
+               ? NULL
+               : "this server's replay is not to be controlled (--replay-control=false)";
+}
+
 static void fail_position(const struct replay_state *replay, struct site_response *response)
 {
     struct buf text = {0};

@@ -10,6 +10,9 @@
  * feed is a replay. */
 void replay_control_write(const struct engine *engine, struct buf *out);
 
+/* Why nobody may change it, for server_ops.replay_closed; NULL: some may. */
+const char *replay_control_closed(const struct engine *engine);
+
 /* Takes the request. */
 void replay_control_answer(struct engine *engine, struct site_request *request);
 

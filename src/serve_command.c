@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "engine.h"
 #include "feed/sim.h"
+#include "replay_control.h"
 #include "rest.h"
 #include "signals.h"
 
@@ -123,14 +124,14 @@ static int run(struct app *app)
 
 static int open_and_run(struct app *app)
 {
-    const struct server_ops ops = {
-        .context = app, .on_interest = on_interest, .on_request = on_request};
+    struct server_ops ops = {.context = app, .on_interest = on_interest, .on_request = on_request};
     int err = look_at_store(app);
 
     if (!err)
         err = engine_new(&app->config, &app->loop, app->store, app->symbols, app->symbol_count,
                          app->is_simulated, &app->engine, app->message, sizeof(app->message));
     if (err) goto fail_store;
+    ops.replay_closed = replay_control_closed(app->engine);
     app->rest = rest_new(app->engine, &app->loop, app->store);
     err = server_open(&app->config, &app->loop, &ops, &app->server, app->message,
                       sizeof(app->message));

@@ -117,14 +117,6 @@ static size_t thread_count(const struct config *config)
     return config->threads ? MIN((size_t)config->threads, 64) : MIN(uv_available_parallelism(), 64);
 }
 
-static const char *replay_closed(const struct config *config)
-{
-    if (strcmp(config->feed, "replay") != 0) return "this server does not replay (--feed)";
-    return config->replay_control
-               ? NULL
-               : "this server's replay is not to be controlled (--replay-control=false)";
-}
-
 static void env_init(struct shard_env *env, const struct config *config)
 {
     env->ws_enabled = config->ws_enabled;
@@ -134,7 +126,6 @@ static void env_init(struct shard_env *env, const struct config *config)
     env->message_bytes_max = (size_t)config->ws_max_message_bytes;
     env->slow_consumer_ms = (int64_t)(config->ws_slow_consumer_disconnect * 1000);
     env->publish_token = mem_strdup(config->publish_token);
-    env->replay_closed = replay_closed(config);
     env->origins = mem_strdup(config->cors_allowed_origins);
     env->web_root = mem_strdup(config->web_root);
     site_load_files(env);

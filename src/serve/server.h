@@ -21,6 +21,8 @@ struct server_ops {
     /* An HTTP request for something that is not a file of the page. To be answered exactly once
      * with site_answer() (site.h), now or later. */
     void (*on_request)(void *context, struct site_request *request);
+    /* Why POST /replay is no door, in words, static; NULL: it is one. */
+    const char *replay_closed;
     /* `heatcast echo`: WebSocket messages of both kinds come back as they were (echo.h). */
     bool is_echo;
 };

@@ -27,10 +27,9 @@ struct shard_env {
     uint32_t connections_per_address; /* 0: no limit */
     size_t message_bytes_max;
     int64_t slow_consumer_ms;
-    char *publish_token;       /* owned; "": there is no door for publishing */
-    const char *replay_closed; /* why POST /replay is no door, static; NULL: it is one */
-    char *origins;             /* owned; comma-separated; "" for no check, "*" for all */
-    char *web_root;            /* owned; "" for the files in the program */
+    char *publish_token; /* owned; "": there is no door for publishing */
+    char *origins;       /* owned; comma-separated; "" for no check, "*" for all */
+    char *web_root;      /* owned; "" for the files in the program */
     struct server *server;
     struct site_response *files; /* owned; one for each of assets[] */
     _Atomic int64_t connection_count;

@@ -380,7 +380,7 @@ static void serve_options(struct conn *c, const struct http_request *request)
     const struct shard_env *env = c->shard->env;
     struct str origin = http_header(&request->headers, "Origin");
     bool is_written = (is_publish(request) && *env->publish_token) ||
-                      (is_control(request) && !env->replay_closed);
+                      (is_control(request) && !env->ops.replay_closed);
     bool is_any;
     struct buf head = {0};
 
@@ -569,7 +569,7 @@ static bool is_json(const struct http_request *request)
 static int refusal_of_control(const struct shard_env *env, const struct http_request *request,
                               const char **why)
 {
-    *why = env->replay_closed;
+    *why = env->ops.replay_closed;
     if (*why) return 404;
     if (request->method != HTTP_POST) return 405;
     *why = "pages of this Origin may not control the replay (CORS_ALLOWED_ORIGINS)";

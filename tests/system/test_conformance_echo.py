@@ -19,6 +19,14 @@ def in_background(work):
     return thread
 
 
+@pytest.mark.parametrize("method, path", [("GET", "/health"), ("GET", "/replay"), ("POST", "/replay")])
+def test_it_answers_on_nothing_else(echo, method, path):
+    with Rude(echo.address) as client:
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n"
+        answer = client.ask(head)
+    assert (answer.status, answer.detail) == (404, "heatcast echo only answers on /ws/heatmap")
+
+
 def test_text_comes_back_as_text_and_binary_as_binary(echo):
     with RudeSocket(echo.address) as client:
         client.send(frame(TEXT, "Grüße".encode()) + frame(BINARY, b"\0\xff") + frame(TEXT))
