@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/printable.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -30,6 +31,15 @@ static inline uint8_t fuzz_take(const uint8_t **bytes, size_t *size)
     ++*bytes;
     --*size;
     return (*bytes)[-1];
+}
+
+/* What a refusal says is something, and may be shown as it is. */
+static inline void fuzz_check_message(char *message)
+{
+    size_t size = strlen(message);
+
+    assert(size > 0);
+    assert(printable_keep_utf8(message, size) == size);
 }
 
 /* A small generator (xorshift64*): how an input is cut depends on the input alone. */

@@ -313,9 +313,53 @@ def publish_seeds():
     }
 
 
+def replay_body_seeds():
+    return {
+        name: text.encode() if isinstance(text, str) else text
+        for name, text in {
+            "speed": '{"speed":60}',
+            "paused": '{"paused":true}',
+            "goes-on": '{"paused":false}',
+            "position": '{"position":"2025-12-29T10:00:00Z"}',
+            "position-with-an-offset": '{"position":"2025-12-29T10:00:00.123+02:00"}',
+            "position-of-a-day": '{"position":"2025-12-29"}',
+            "all-fields": '{"speed":0.5,"paused":false,"position":"2025-12-29 10:00"}',
+            "no-fields": "{}",
+            "slowest": '{"speed":0.001}',
+            "slower-than-that": '{"speed":0.00099999}',
+            "fastest": '{"speed":1000000}',
+            "faster-than-that": '{"speed":1000000.1}',
+            "beyond-doubles": '{"speed":1e999}',
+            "backwards": '{"speed":-1}',
+            "no-speed": '{"speed":null}',
+            "digits-that-a-double-has-not": '{"speed":0.1000000000000000055511151231257827}',
+            "before-1970": '{"position":"1970-01-01T00:00:00+23:59"}',
+            "after-9999": '{"position":"9999-12-31T23:59:59.999-23:59"}',
+            "no-such-day": '{"position":"2025-02-29"}',
+            "a-leap-second": '{"position":"2016-12-31T23:59:60Z"}',
+            "half-a-time": '{"position":"2025-12-29T10:"}',
+            "a-part": '{"position":"50%"}',
+            "a-time-with-a-nul": '{"position":"2025-12-29\\u0000"}',
+            "paused-by-a-number": '{"paused":0}',
+            "twice": '{"speed":1,"speed":2}',
+            "good-then-bad": '{"speed":1,"paused":"no"}',
+            "an-unknown-field": '{"more":1}',
+            "a-field-not-to-be-shown": '{"\\u001b[1m\\u009b\u20ac":1}',
+            "a-long-name": '{"%s":1}' % ("\u20ac" * 300),
+            "an-array": "[]",
+            "nothing": "",
+            "cut-off": '{"speed":6',
+            "not-utf8": b'{"speed\xff":1}',
+            "followed-by-more": '{"speed":1} x',
+            "deep": '{"speed":' + "[" * 500,
+        }.items()
+    }
+
+
 if __name__ == "__main__":
     write("http", http_seeds())
     write("ws", ws_seeds())
     write("inflate", inflate_seeds())
     write("client", client_seeds())
     write("publish", publish_seeds())
+    write("replay_body", replay_body_seeds())

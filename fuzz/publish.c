@@ -1,7 +1,6 @@
 /* publish.c - a snapshot of somebody's own model: read, sent in both formats, and read again the
  * same; or refused in a printable sentence. */
 #include "base/limits.h"
-#include "base/printable.h"
 #include "fuzz.h"
 #include "heat/candle.h"
 #include "heat/edition.h"
@@ -11,14 +10,6 @@
 #define NOW_MS INT64_C(1767002400000)
 
 enum { MESSAGE_BYTES = 200 };
-
-static void check_message(char *message)
-{
-    size_t size = strlen(message);
-
-    assert(size > 0);
-    assert(printable_keep_utf8(message, size) == size);
-}
 
 static void check_facts(const struct snapshot *snapshot)
 {
@@ -87,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     free(copy);
     if (err) {
         assert(err == ERR_SYNTAX);
-        check_message(message);
+        fuzz_check_message(message);
         return 0;
     }
     check_facts(&snapshot);
