@@ -1113,6 +1113,7 @@ PUBLISHED = [
     (GOOD_BODY, TOKEN, "BTCUSDT", "POST", 400),
     (GOOD_BODY, "", "MINE", "POST", 401),
     (None, TOKEN, "MINE", "GET", 405),
+    ([b"{}"], TOKEN, "MINE", "POST", 411),  # in chunks
     (" " * 2097153, TOKEN, "MINE", "POST", 413),
     *[
         ({**GOOD_BODY, **bad}, TOKEN, "MINE", "POST", 422)
@@ -1180,6 +1181,7 @@ REPLAYED = [
     ({"more": 1}, {}, "POST", 422),
     ({}, {"Origin": "https://a.example"}, "POST", 403),
     ({}, {"Content-Type": "text/plain"}, "POST", 415),
+    ([b"{}"], {}, "POST", 411),  # in chunks
     (" " * 1025, {}, "POST", 413),
     (None, {}, "GET", 405),
 ]
