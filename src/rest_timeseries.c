@@ -348,8 +348,10 @@ static void answer_matrix(struct answer *answer, struct site_response *response)
     }
     write_matrix_head(&answer->out, answer, &shape);
     matrix_write_cells(&answer->out, &answer->matrix, &shape);
-    *response = (struct site_response){
-        .status = 200, .content_type = "application/octet-stream", .body = blob_take(&answer->out)};
+    *response = (struct site_response){.status = 200,
+                                       .content_type = "application/octet-stream",
+                                       .body = blob_take(&answer->out),
+                                       .has_runs = true};
 }
 
 void timeseries_answer(const struct timeseries_query *q, struct store_conn *conn,

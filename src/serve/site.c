@@ -24,18 +24,20 @@
 
 /* --- making answers --- */
 
-static void finish(struct site_response *response, int gzip_level)
+static void tag(struct site_response *response)
 {
-    struct blob *body = response->body;
+    const struct blob *body = response->body;
 
     snprintf(response->etag, sizeof(response->etag), "%016llx",
              (unsigned long long)XXH3_64bits(body->data, body->size));
-    if (gzip_level) response->gzip = gzip_blob(body, gzip_level);
 }
 
 void site_finish(struct site_response *response, bool accepts_gzip)
 {
-    finish(response, accepts_gzip ? GZIP_LEVEL_ANSWER : 0);
+    tag(response);
+    if (!accepts_gzip) return;
+    response->gzip = response->has_runs ? gzip_runs(response->body)
+                                        : gzip_blob(response->body, GZIP_LEVEL_ANSWER);
 }
 
 void site_fail(struct site_response *response, int status, const char *message)
@@ -69,7 +71,8 @@ static void load_file(struct site_response *file, const struct asset *asset)
         (struct site_response){.status = 200,
                                .content_type = asset->content_type,
                                .body = blob_new(asset->start, (size_t)(asset->end - asset->start))};
-    finish(file, GZIP_LEVEL_FILE);
+    tag(file);
+    file->gzip = gzip_blob(file->body, GZIP_LEVEL_FILE);
 }
 
 void site_load_files(struct shard_env *env)
@@ -117,7 +120,7 @@ static void read_file(const struct shard_env *env, const struct asset *asset,
     fclose(file);
     *response = (struct site_response){
         .status = 200, .content_type = asset->content_type, .body = blob_take(&bytes)};
-    finish(response, 0);
+    tag(response);
 }
 
 /* --- heads --- */

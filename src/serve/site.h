@@ -20,6 +20,7 @@ struct site_response {
     const char *content_type; /* static text */
     struct blob *body;        /* reference held; NULL for none */
     struct blob *gzip;        /* the body compressed; reference held; NULL when it was not made */
+    bool has_runs;            /* the body mostly repeats the byte before: a matrix does */
     char etag[20];            /* without quotes; "" for none */
     unsigned retry_after_s;   /* Retry-After; 0 leaves it out */
     const char *allow;        /* of a 405: static text; NULL for those that are only read */

@@ -78,7 +78,7 @@ void deflate_message(struct deflater *deflater, const void *bytes, size_t size, 
     out->size -= sizeof(flush_tail);
 }
 
-struct blob *gzip_blob(const struct blob *bytes, int level)
+static struct blob *gzip(const struct blob *bytes, int level, int strategy)
 {
     z_stream stream = {.zalloc = zlib_alloc, .zfree = zlib_free};
     struct buf out = {0};
@@ -86,7 +86,7 @@ struct blob *gzip_blob(const struct blob *bytes, int level)
 
     if (bytes->size < GZIP_BYTES_MIN) return NULL;
     err = deflateInit2(&stream, level, Z_DEFLATED, DEFLATE_WINDOW_BITS_MAX + GZIP_HEADER, 8,
-                       Z_DEFAULT_STRATEGY);
+                       strategy);
     assert(err == Z_OK);
     buf_reserve(&out, deflateBound(&stream, bytes->size));
     lend_input(&stream, bytes->data, bytes->size);
@@ -98,6 +98,16 @@ struct blob *gzip_blob(const struct blob *bytes, int level)
     if (out.size < bytes->size) return blob_take(&out);
     buf_deinit(&out);
     return NULL;
+}
+
+struct blob *gzip_blob(const struct blob *bytes, int level)
+{
+    return gzip(bytes, level, Z_DEFAULT_STRATEGY);
+}
+
+struct blob *gzip_runs(const struct blob *bytes)
+{
+    return gzip(bytes, Z_DEFAULT_COMPRESSION, Z_RLE);
 }
 
 void inflater_init(struct inflater *inflater)
