@@ -1,6 +1,7 @@
 #include "rest_query.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +64,8 @@ bool klines_read(const struct params *params, struct klines_query *query)
     query->limit = 100;
     if (!params_symbol(params, &symbol) ||
         !params_interval(params, "15m", &query->interval, &query->interval_ms) ||
-        !params_int(params, "limit", 10, 2000, &query->limit))
+        !params_int(params, "limit", 10, 2000, &query->limit) ||
+        !params_format(params, "columns", &query->is_columns))
         return false;
     strcpy(query->symbol, symbol->name);
     query->first_ms = symbol->first_any_ms;
@@ -115,6 +117,47 @@ static void write_kline(struct buf *out, const struct candle *candle)
     buf_add_char(out, '}');
 }
 
+static void write_klines(struct buf *out, const struct series_row *rows, size_t count)
+{
+    buf_add_text(out, "\"data\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) buf_add_char(out, ',');
+        write_kline(out, &rows[i].candle);
+    }
+    buf_add_char(out, ']');
+}
+
+static void write_column(struct buf *out, const char *name, const struct series_row *rows,
+                         size_t count, size_t offset)
+{
+    buf_printf(out, ",\"%s\":[", name);
+    for (size_t i = 0; i < count; i++) {
+        int64_t price_e8;
+
+        memcpy(&price_e8, (const char *)&rows[i].candle + offset, sizeof(price_e8));
+        if (i > 0) buf_add_char(out, ',');
+        buf_add_decimal(out, price_e8, 8);
+    }
+    buf_add_char(out, ']');
+}
+
+/* What a chart draws: no volume, of which half of the bytes would be. */
+static void write_columns(struct buf *out, const struct series_row *rows, size_t count)
+{
+    int64_t before_ms = 0;
+
+    buf_add_text(out, "\"columns\":{\"time\":[");
+    for (size_t i = 0; i < count; before_ms = rows[i++].candle.open_time_ms)
+        buf_printf(out, "%s%lld", i > 0 ? "," : "",
+                   (long long)(rows[i].candle.open_time_ms - before_ms) / 1000);
+    buf_add_char(out, ']');
+    write_column(out, "open", rows, count, offsetof(struct candle, open_e8));
+    write_column(out, "high", rows, count, offsetof(struct candle, high_e8));
+    write_column(out, "low", rows, count, offsetof(struct candle, low_e8));
+    write_column(out, "close", rows, count, offsetof(struct candle, close_e8));
+    buf_add_char(out, '}');
+}
+
 void klines_answer(const struct klines_query *q, struct store_conn *conn,
                    struct site_response *response)
 {
@@ -127,13 +170,10 @@ void klines_answer(const struct klines_query *q, struct store_conn *conn,
 
     if (ok) {
         skip = q->limit && count > (size_t)q->limit ? count - (size_t)q->limit : 0;
-        buf_printf(&out, "{\"symbol\":\"%s\",\"interval\":\"%s\",\"count\":%zu,\"data\":[",
-                   q->symbol, q->interval, count - skip);
-        for (size_t i = skip; i < count; i++) {
-            if (i > skip) buf_add_char(&out, ',');
-            write_kline(&out, &rows[i].candle);
-        }
-        buf_add_text(&out, "]}");
+        buf_printf(&out, "{\"symbol\":\"%s\",\"interval\":\"%s\",\"count\":%zu,", q->symbol,
+                   q->interval, count - skip);
+        (q->is_columns ? write_columns : write_klines)(&out, rows + skip, count - skip);
+        buf_add_char(&out, '}');
         *response = (struct site_response){
             .status = 200, .content_type = "application/json", .body = blob_take(&out)};
     }

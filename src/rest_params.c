@@ -109,6 +109,18 @@ bool params_interval(const struct params *params, const char *fallback, const ch
     return ok;
 }
 
+bool params_format(const struct params *params, const char *other, bool *is_other)
+{
+    struct buf value = {0};
+    bool is_given, ok = params_text(params, "format", &value, &is_given);
+
+    *is_other = str_eq(buf_str(&value), str_of(other));
+    if (ok && is_given && !*is_other && !str_eq(buf_str(&value), STR("json")))
+        ok = params_fail(params, 422, "parameter 'format' must be json or %s", other);
+    buf_deinit(&value);
+    return ok;
+}
+
 bool params_int(const struct params *params, const char *name, int64_t min, int64_t max,
                 int64_t *out)
 {

@@ -28,6 +28,8 @@ bool params_interval(const struct params *params, const char *fallback, const ch
 bool params_int(const struct params *params, const char *name, int64_t min, int64_t max,
                 int64_t *value);
 
+/* `format`: json, which is the default, or `other`. */
+bool params_format(const struct params *params, const char *other, bool *is_other);
 /* Puts a printf-like error into params->response; returns false, for the caller to return too. */
 bool params_fail(const struct params *params, int status, const char *format, ...)
     PRINTF_LIKE(3, 4);

@@ -14,6 +14,7 @@ struct klines_query {
     int64_t first_ms;          /* of anything stored: no need to look before it */
     int64_t from_ms, until_ms; /* open times, both included */
     int64_t limit;             /* the newest so many; 0 for all from from_ms on */
+    bool is_columns;           /* an array for each field instead of an object for each candle */
 };
 
 bool klines_read(const struct params *params, struct klines_query *query);

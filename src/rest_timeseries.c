@@ -122,18 +122,6 @@ static bool read_warmup(const struct params *params, int64_t *warmup_ms)
     return ok;
 }
 
-static bool read_format(const struct params *params, bool *is_matrix)
-{
-    struct buf value = {0};
-    bool is_given, ok = params_text(params, "format", &value, &is_given);
-
-    *is_matrix = str_eq(buf_str(&value), STR("matrix"));
-    if (ok && is_given && !*is_matrix && !str_eq(buf_str(&value), STR("json")))
-        ok = params_fail(params, 422, "parameter 'format' must be json or matrix");
-    buf_deinit(&value);
-    return ok;
-}
-
 /* One of `columns_at`: a moment within the column that is meant. */
 static bool read_column(const struct params *params, struct str text,
                         struct timeseries_query *query)
@@ -178,7 +166,7 @@ bool timeseries_read(const struct params *params, struct timeseries_query *query
     query->visible_ms = engine_visible_ms(params->engine, symbol);
     return read_span(params, query) && read_bin(params, symbol, &query->bin_e12) &&
            read_mix(params, &query->mix) && read_warmup(params, &query->warmup_ms) &&
-           read_format(params, &query->is_matrix) && read_columns(params, query);
+           params_format(params, "matrix", &query->is_matrix) && read_columns(params, query);
 }
 
 /* --- the answer --- */

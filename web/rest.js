@@ -222,16 +222,21 @@ function columnsOf(answer) {
 export async function getCandles({ symbol, interval, start, end }, signal) {
   const answer = await get(
     'prices/klines',
-    { symbol, interval, start_time: formatTime(start), end_time: formatTime(end) },
+    { symbol, interval, start_time: formatTime(start), end_time: formatTime(end), format: 'columns' },
     signal,
   ).catch(nothingFor404);
-  return (answer.data ?? []).map((/** @type {any} */ row) => ({
-    time: parseTime(row.timestamp),
-    open: row.open,
-    high: row.high,
-    low: row.low,
-    close: row.close,
-  }));
+  return answer.columns ? candlesOf(answer.columns) : (answer.data ?? []).map(candleOf);
+}
+
+/** @param {Record<'time' | 'open' | 'high' | 'low' | 'close', number[]>} columns time: the first, then steps */
+function candlesOf({ time: steps, open, high, low, close }) {
+  let time = 0;
+  return steps.map((step, i) => ({ time: (time += step), open: open[i], high: high[i], low: low[i], close: close[i] }));
+}
+
+/** As a server has it that does not know columns. @param {any} row */
+function candleOf({ timestamp, open, high, low, close }) {
+  return { time: parseTime(timestamp), open, high, low, close };
 }
 
 /** No data in that range is an answer, not an error. @param {any} error */

@@ -164,13 +164,21 @@ static void write_date(struct buf *head)
     http_write_header(head, "Date", str_of(text));
 }
 
-static void write_security(struct buf *head)
+/* What a browser shows by itself may run scripts. */
+static bool is_document(const char *content_type)
 {
+    return content_type &&
+           (!strncmp(content_type, "text/html", 9) || !strncmp(content_type, "image/svg", 9));
+}
+
+static void write_security(struct buf *head, const char *content_type)
+{
+    http_write_header(head, "X-Content-Type-Options", STR("nosniff"));
+    if (!is_document(content_type)) return;
     http_write_header(
         head, "Content-Security-Policy",
         STR("default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
             "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'"));
-    http_write_header(head, "X-Content-Type-Options", STR("nosniff"));
     http_write_header(head, "Referrer-Policy", STR("no-referrer"));
 }
 
@@ -240,7 +248,7 @@ static void write_head(struct buf *head, const struct conn *c, const struct site
     /* RFC 6455 §4.4 */
     if (response->is_handshake) http_write_header(head, "Sec-WebSocket-Version", STR("13"));
     write_cors(head, c->shard->env, dress->origin);
-    write_security(head);
+    write_security(head, response->content_type);
     write_connection(head, c, response->status);
     http_write_end(head);
 }
@@ -253,7 +261,7 @@ void site_write_events_head(struct buf *head, const struct conn *c, const struct
     http_write_header(head, "Cache-Control", STR("no-store"));
     http_write_header(head, "X-Accel-Buffering", STR("no")); /* nginx: pass it on as it comes */
     write_cors(head, c->shard->env, dress->origin);
-    write_security(head);
+    write_security(head, NULL);
     write_connection(head, c, 200);
     http_write_end(head);
 }

@@ -265,7 +265,6 @@ def test_the_head_of_a_stream(sim):
             "X-Accel-Buffering": "no",
             "Connection": "close",
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
         }
         assert {name: events.headers.get(name) for name in wanted} == wanted
         for name in ("Content-Length", "Transfer-Encoding", "ETag", "Content-Encoding"):

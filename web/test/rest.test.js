@@ -55,6 +55,17 @@ test('candles come with their times in seconds', async (t) => {
   assert.match(asked[0], /start_time=1970-01-01T00%3A00%3A00Z&end_time=1970-01-01T01%3A00%3A00Z/);
 });
 
+test('candles come as columns where the server knows them', async (t) => {
+  const columns = { time: [1766225100, 300, 600], open: [1, 2, 3], high: [4, 5, 6], low: [0.5, 1, 2], close: [2, 3, 4] };
+  const asked = answering(t, { columns });
+  assert.deepEqual(await getCandles({ symbol: 'X', interval: '5m', start: 0, end: 1 }), [
+    { time: 1766225100, open: 1, high: 4, low: 0.5, close: 2 },
+    { time: 1766225400, open: 2, high: 5, low: 1, close: 3 },
+    { time: 1766226000, open: 3, high: 6, low: 2, close: 4 },
+  ]);
+  assert.match(asked[0], /format=columns/);
+});
+
 test('no data is an answer', async (t) => {
   answering(t, { detail: 'no data' }, 404);
   assert.deepEqual(await getHistory({ symbol: 'X', interval: '5m', start: 0 }), []);
