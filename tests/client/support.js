@@ -11,14 +11,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
-import { HeatmapWebSocket } from '../../web/heatmap-client.js';
+import { makeClient, until as untilWithin } from '../../web/test/client.js';
 
 const PROGRAM = process.env.HEATCAST ?? fileURLToPath(new URL('../../build/release/heatcast', import.meta.url));
 /* A sanitizer build is several times slower. */
-export const SLACK = { asan: 3, tsan: 6 }[process.env.MODE] ?? 1;
+const SLACK = { asan: 3, tsan: 6 }[process.env.MODE] ?? 1;
 const PATIENCE = 20_000 * SLACK;
 const TOKEN = 'only-for-the-tests-of-the-client';
 
@@ -28,13 +27,7 @@ const environment = Object.fromEntries(
 );
 
 /** The first true value of the condition. */
-export async function until(condition, what) {
-  for (const end = Date.now() + PATIENCE; Date.now() < end; await sleep(5)) {
-    const value = await condition();
-    if (value) return value;
-  }
-  assert.fail(`did not come: ${what}`);
-}
+export const until = (condition, what) => untilWithin(condition, what, PATIENCE);
 
 /** A `heatcast serve`, on the port that it had before if it is started again. */
 export class Server {
@@ -226,13 +219,9 @@ class PlainWebSocket extends WebSocket {
   }
 }
 
-/**
- * A client whose times are short, and what it was told. Pauses are as long as they may be, so that
- * nothing depends on luck.
- */
+/** A client whose times are short, connecting, and what it was told. */
 export function startClient(t, url, options = {}) {
-  const seen = { statuses: [], details: [], snapshots: [], errors: [] };
-  const client = new HeatmapWebSocket(url, {
+  const [client, seen] = makeClient(t, url, {
     WebSocket: PlainWebSocket,
     reconnectDelay: 20,
     reconnectDelayMax: 100,
@@ -242,16 +231,8 @@ export function startClient(t, url, options = {}) {
     slowFor: 100,
     rateLimitPause: 500,
     pollUnit: 30,
-    random: () => 1,
-    onSnapshot: (snapshot) => seen.snapshots.push(snapshot),
-    onStatusChange: (status, detail) => {
-      seen.statuses.push(status);
-      seen.details.push(detail);
-    },
-    onError: (error) => seen.errors.push(error),
     ...options,
   });
-  t.after(() => client.disconnect());
   client.connect();
   return [client, seen];
 }

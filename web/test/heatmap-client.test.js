@@ -4,7 +4,7 @@ import http from 'node:http';
 import { createRequire } from 'node:module';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HeatmapWebSocket } from '../heatmap-client.js';
+import { makeClient, until } from './client.js';
 
 const { WebSocket, WebSocketServer } = createRequire(new URL('../../tests/package.json', import.meta.url))('ws');
 
@@ -58,39 +58,20 @@ async function startServer(t, { answer = () => {} } = {}) {
   return server;
 }
 
-function startClient(t, url, options = {}) {
-  const seen = { statuses: [], details: [], snapshots: [], errors: [] };
-  const client = new HeatmapWebSocket(url, {
+const startClient = (t, url, options = {}) =>
+  makeClient(t, url, {
     WebSocket,
     reconnectDelay: 10,
     retryWhenFailed: 60_000,
     healthyAfter: 20,
     pollUnit: 20,
-    random: () => 1,
-    onSnapshot: (message) => seen.snapshots.push(message),
-    onStatusChange: (status, detail) => {
-      seen.statuses.push(status);
-      seen.details.push(detail);
-    },
-    onError: (error) => seen.errors.push(error),
     ...options,
   });
-  t.after(() => client.disconnect());
-  return [client, seen];
-}
 
 /** What the client asks for, to which requests add a number. */
 const wish = (symbols, more = {}) => ({ action: 'subscribe', symbols, ...more, mode: 'delta', format: 'columns' });
 const unnumbered = ({ id, ...request }) => (assert.equal(typeof id, 'number'), request);
 const acknowledge = (ws, { id }) => id && ws.send(JSON.stringify({ type: 'subscribed', id, symbols: [] }));
-
-async function until(condition, what) {
-  for (let i = 0; i < 400; i++) {
-    if (condition()) return;
-    await sleep(5);
-  }
-  assert.fail(`did not come: ${what}`);
-}
 
 test('it connects, subscribes and hands on snapshots', async (t) => {
   const server = await startServer(t, {

@@ -1,0 +1,35 @@
+/**
+ * client.js - what the client's tests stand on, whatever they take for a server.
+ */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HeatmapWebSocket } from '../heatmap-client.js';
+
+/** The first true value of the condition. */
+export async function until(condition, what, patience = 5000) {
+  for (const end = Date.now() + patience; Date.now() < end; await sleep(5)) {
+    const value = await condition();
+    if (value) return value;
+  }
+  assert.fail(`did not come: ${what}`);
+}
+
+/**
+ * A client that is not yet connected, and what it was told. Pauses are as long as they may be, so
+ * that nothing depends on luck.
+ */
+export function makeClient(t, url, options = {}) {
+  const seen = { statuses: [], details: [], snapshots: [], errors: [] };
+  const client = new HeatmapWebSocket(url, {
+    random: () => 1,
+    onSnapshot: (snapshot) => seen.snapshots.push(snapshot),
+    onStatusChange: (status, detail) => {
+      seen.statuses.push(status);
+      seen.details.push(detail);
+    },
+    onError: (error) => seen.errors.push(error),
+    ...options,
+  });
+  t.after(() => client.disconnect());
+  return [client, seen];
+}
