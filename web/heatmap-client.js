@@ -258,9 +258,11 @@ export class HeatmapWebSocket {
 
   /** @param {any} text */
   #received(text) {
+    const ws = this.#ws;
     this.#lastHeard = performance.now();
     this.#cancel('pong');
     if (!this.#heardOfServer) this.#heardFirst();
+    if (this.#ws !== ws) return; /* the caller left when it was told */
     let message;
     try {
       message = JSON.parse(text);
@@ -305,8 +307,8 @@ export class HeatmapWebSocket {
   #warned({ code, message, reconnect_in_ms }) {
     const reason = `${code}: ${message ?? ''}`;
     if (code === 'SLOW_CONSUMER') {
-      this.#setStatus('slow', { reason });
       this.#after('slow', this.slowFor, () => this.#setStatus('connected'));
+      this.#setStatus('slow', { reason });
     } else if (code === 'SERVER_SHUTDOWN') {
       if (reconnect_in_ms >= 0) this.#toldPause = reconnect_in_ms;
       this.#setStatus(this.status, { reason });
@@ -527,7 +529,9 @@ export class HeatmapWebSocket {
     this.#polls.set(symbol, poll);
     poll.stop = repeat(async (signal) => {
       const { answered, message, pause } = await this.#latest(symbol, signal);
-      if (this.#polls.get(symbol) === poll) this.#polled(poll, answered, message);
+      if (this.#polls.get(symbol) === poll) this.#polled(poll, answered);
+      /* The caller may have left when it was told. */
+      if (message && this.#polls.get(symbol) === poll) this.#take(message, true);
       const seconds = this.#intervalOf(symbol) ?? INTERVAL_DEFAULT;
       return Math.max(Math.min(Math.max(seconds, 1), INTERVAL_MAX) * this.pollUnit, pause);
     }, this.openTimeout);
@@ -546,12 +550,11 @@ export class HeatmapWebSocket {
     }
   }
 
-  /** @param {{answered: boolean}} poll @param {boolean} answered @param {any} message */
-  #polled(poll, answered, message) {
+  /** @param {{answered: boolean}} poll @param {boolean} answered */
+  #polled(poll, answered) {
     const before = this.#isAnswered();
     poll.answered = answered;
     if (this.#isAnswered() !== before) this.#setStatus('failed', { retryAt: this.detail.retryAt });
-    if (message) this.#take(message, true);
   }
 
   #isAnswered() {

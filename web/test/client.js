@@ -33,3 +33,47 @@ export function makeClient(t, url, options = {}) {
   t.after(() => client.disconnect());
   return [client, seen];
 }
+
+/** Sockets that do nothing of themselves: the test opens and closes them, and says what the server says. */
+export function fakeSockets() {
+  const sockets = [];
+  class FakeSocket {
+    readyState = 0;
+    said = []; /* by the client */
+
+    constructor() {
+      sockets.push(this);
+    }
+
+    send(text) {
+      this.said.push(JSON.parse(text));
+    }
+
+    close() {
+      this.readyState = 3;
+    }
+
+    open() {
+      this.readyState = 1;
+      this.onopen?.();
+    }
+
+    fail() {
+      this.onclose?.({ code: 1006 });
+    }
+
+    say(message) {
+      this.onmessage?.({ data: JSON.stringify(message) });
+    }
+  }
+  return { FakeSocket, sockets };
+}
+
+export const snapshot = (symbol, seq, epoch = 'a') => ({
+  type: 'snapshot',
+  symbol,
+  timestamp: '2025-12-29T10:00:00Z',
+  seq,
+  epoch,
+  data: { levels: [], current_price: 1, price_bin_size: 1 },
+});

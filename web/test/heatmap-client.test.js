@@ -4,18 +4,9 @@ import http from 'node:http';
 import { createRequire } from 'node:module';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeClient, until } from './client.js';
+import { makeClient, snapshot, until } from './client.js';
 
 const { WebSocket, WebSocketServer } = createRequire(new URL('../../tests/package.json', import.meta.url))('ws');
-
-const snapshot = (symbol, seq, epoch = 'a') => ({
-  type: 'snapshot',
-  symbol,
-  timestamp: '2025-12-29T10:00:00Z',
-  seq,
-  epoch,
-  data: { levels: [], current_price: 1, price_bin_size: 1 },
-});
 
 /** A server that notes what clients say, and can be stopped and started again on its port. */
 async function startServer(t, { answer = () => {} } = {}) {
