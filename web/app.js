@@ -4,7 +4,7 @@
 import { HeatmapWebSocket } from './heatmap-client.js';
 import { Pane } from './pane.js';
 import { Toolbar } from './toolbar.js';
-import { INTERVALS, formatTime, getHealth, getSymbols, setReplay } from './rest.js';
+import { INTERVALS, formatTime, getHealth, getSymbols, parseTime, setReplay } from './rest.js';
 import { formatHash, parseHash } from './settings.js';
 import { editWeights, openHelp } from './dialogs.js';
 import { replayBar } from './replay-bar.js';
@@ -24,6 +24,8 @@ import { keyActions } from './actions.js';
 const RETRY_MS = 5000;
 const HEALTH_MS = 60_000;
 const NEWS_MS = 8000;
+/** A market that is further than this from where its replay was asked to go has no data there, seconds. */
+const ASIDE_S = 86_400;
 /** A replay's position is shown as it moves. */
 const REPLAY_HEALTH_MS = 2000;
 
@@ -47,6 +49,8 @@ const state = {
   painting: false,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   retry: undefined,
+  /** @type {number | null} where the replay was asked to go, seconds since 1970 */
+  sought: null,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   newsTimer: undefined,
 };
@@ -77,7 +81,10 @@ const toolbar = new Toolbar(
 );
 const replay = replayBar($('replay'), {
   onSpeed: (speed) => control({ speed }),
-  onPosition: (time) => control({ position: formatTime(time) }),
+  onPosition: (time) => {
+    state.sought = time;
+    control({ position: formatTime(time) });
+  },
   onPause: (paused) => control({ paused }),
 });
 const lightQuery = matchMedia('(prefers-color-scheme: light)');
@@ -104,7 +111,9 @@ async function boot() {
   }
   showHealth();
   client.connect();
+  const missing = state.settings.symbols.filter((name) => !state.symbols.some(({ symbol }) => symbol === name));
   show();
+  if (missing.length > 0) tell(`${missing.join(', ')}: not on this server. Another market is shown.`);
 }
 
 /** @param {'unreachable' | 'waiting'} status @param {string} title @param {string} text */
@@ -188,7 +197,8 @@ function chosenSymbols() {
 }
 
 /** @param {number} at @param {string} symbol */
-function pick(at, symbol) {
+async function pick(at, symbol) {
+  if (state.health.feed === 'replay') await refreshHealth(); /* how far each market has come */
   change({ symbols: state.panes.map((pane, i) => (i === at ? symbol : pane.symbol)) });
 }
 
@@ -252,7 +262,19 @@ function takeSnapshot(message) {
   if (takers.length === 0) return;
   state.updates++;
   state.connection.hadData = true;
-  if (takers.some(({ hasNewEpoch }) => hasNewEpoch)) tell(`${message.symbol}: the server began anew, history is loaded again.`);
+  if (takers.some(({ hasNewEpoch }) => hasNewEpoch)) tellOfEpoch(message);
+}
+
+/** @param {import('./heatmap-client.js').Snapshot} message */
+function tellOfEpoch({ symbol, timestamp }) {
+  refreshHealth(); /* what is stored, or how far a replay has come, may be another */
+  if (state.health.feed !== 'replay') {
+    tell(`${symbol}: the server began anew; history is loaded again.`);
+    return;
+  }
+  const time = parseTime(timestamp);
+  const isAside = state.sought !== null && Math.abs(time - state.sought) > ASIDE_S;
+  tell(isAside ? `${symbol} has nothing there: it goes on from ${clock(time)}.` : `${symbol}: replay from ${clock(time)}.`);
 }
 
 /** The server may have been started anew, with another feed or other markets. */
@@ -353,9 +375,10 @@ function showHealth() {
   $('notice').hidden = $('notice').textContent === '';
   const { position, start, end, speed = 1, paused = false, control = false } = health.replay ?? {};
   const isKnown = health.feed === 'replay' && position && start && end;
+  const first = active()?.info?.start_time;
   $('replay').hidden = !isKnown;
   /* Each market has a clock of its own, over its own data. */
-  if (isKnown) replay.set({ position: active().time || position, start, end, speed, paused, control });
+  if (isKnown) replay.set({ position: active().time || position, start: first && first > start ? first : start, end, speed, paused, control });
 }
 
 /* What buttons and keys do. */

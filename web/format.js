@@ -24,7 +24,9 @@ export function usdt(value) {
 
 /** 1766225100 -> "2025-12-20 10:05 UTC". @param {number} time seconds since 1970 */
 export function clock(time) {
-  return `${new Date(time * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  const date = new Date(time * 1000);
+  if (Number.isNaN(date.getTime())) return 'unknown time'; /* a server may say anything */
+  return `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 /** 75 -> "1 min". @param {number} seconds */

@@ -4,11 +4,11 @@
 import { HeatChart, priceDigits } from './chart.js';
 import { HeatSession } from './session.js';
 import { balance, band } from './levels.js';
-import { parseTime } from './rest.js';
+import { WINDOWS, parseTime } from './rest.js';
 import { symbolPicker } from './symbol-picker.js';
 import { binDigits, clock, price, usdt } from './format.js';
 import { biggest } from './levels-table.js';
-import { make } from './dom.js';
+import { make, setText } from './dom.js';
 
 /**
  * @typedef {import('./rest.js').SymbolInfo} SymbolInfo
@@ -27,7 +27,11 @@ const WORDS_MS = 10_000;
 /** Loading that takes longer than this says so, ms. */
 const SLOW_LOAD_MS = 6000;
 const RETRY_MS = 5000;
+/** A new epoch has all pages load at once: not in the same instant. */
+const SPREAD_MS = 700;
 const LEGEND_STEPS = 128;
+/** Less than this share of the window is worth a word. */
+const SHORT_SHARE = 0.9;
 
 export class Pane {
   /** @param {HTMLElement} host @param {'dark' | 'light'} theme @param {Handlers} handlers */
@@ -42,17 +46,24 @@ export class Pane {
     this.view = {
       price: $('price'),
       sums: $('sums'),
-      mix: $('mix'),
+      notes: $('notes'),
       legend: $('legend'),
       chart: $('chart'),
       readout: $('readout'),
       message: $('message'),
     };
-    this.picker = symbolPicker($('market'), { label: 'Market', onPick: handlers.onPick });
+    this.picker = symbolPicker($('market'), {
+      label: 'Market',
+      onPick: (symbol) => {
+        this.view.chart.focus(); /* keys are for the chart again */
+        handlers.onPick(symbol);
+      },
+    });
     this.chart = new HeatChart(this.view.chart, { theme });
     this.chart.onCrosshair((point) => this.#crosshairMoved(point));
     for (const kind of ['pointerdown', 'focusin']) this.root.addEventListener(kind, handlers.onActive);
     this.session = new HeatSession({
+      spread: SPREAD_MS,
       onStore: (store) => this.#showStore(store),
       onColumn: (column) => {
         this.chart.columnChanged(column);
@@ -70,11 +81,13 @@ export class Pane {
     this.epoch = ''; /* of the snapshot before */
     this.hasNewEpoch = false;
     this.isGone = false; /* the server has this market no more */
+    this.isEmpty = false; /* nothing is stored of it in this window */
     /** @type {ReturnType<typeof biggest> | null} */
     this.levels = null;
     /** @type {(() => void) | null} the biggest levels were reckoned anew */
     this.onLevels = null;
     this.wordsAt = -Infinity;
+    this.restingAt = 0; /* time of the column below the crosshair */
     this.saidExact = false; /* what was said last was of both sides */
     /** @type {Record<string, ReturnType<typeof setTimeout> | undefined>} */
     this.timers = {};
@@ -99,15 +112,21 @@ export class Pane {
   show(info, { window, factor, weights }) {
     const wish = { window, factor, weights };
     const isSame = info.symbol === this.symbol && JSON.stringify(wish) === JSON.stringify(this.wish);
-    if (info.symbol !== this.symbol) {
-      this.heardAt = 0;
-      this.epoch = '';
-      this.view.price.textContent = '';
-    }
+    if (info.symbol !== this.symbol) this.#forget();
     this.info = info;
     this.wish = wish;
     this.picker.setValue(info.symbol);
     if (!isSame) this.load();
+  }
+
+  /** Nothing of another market is to be taken for this one's. */
+  #forget() {
+    this.heardAt = 0;
+    this.epoch = '';
+    this.levels = null;
+    const { price: now, sums, notes, readout } = this.view;
+    for (const place of [now, sums, notes, readout]) place.replaceChildren();
+    this.view.legend.hidden = true;
   }
 
   load() {
@@ -126,6 +145,7 @@ export class Pane {
     this.heardAt = Date.now();
     this.hasNewEpoch = this.epoch !== '' && message.epoch !== this.epoch;
     this.epoch = message.epoch ?? '';
+    if (this.hasNewEpoch) this.showMessage('Loading history anew', '');
     return true;
   }
 
@@ -153,10 +173,12 @@ export class Pane {
   paint() {
     const { store } = this;
     if (!store || store !== this.chart.store) return;
-    if (store.count > 0 && !this.isGone) this.hideMessage();
+    if (store.count > 0 && this.isEmpty) this.hideMessage();
+    this.isEmpty = store.count === 0;
     if (this.chart.refresh()) this.#showLegend();
     this.#showPrice(store);
     this.#showSums(store);
+    this.#showNotes(store);
     this.showReadout();
     this.#describe(store);
   }
@@ -201,10 +223,28 @@ export class Pane {
     this.view.sums.replaceChildren(...pairs.map(([term, text, title]) => pair(term, text, title)));
   }
 
+  /** What one must know to read this map rightly. */
+  #showNotes(/** @type {import('./heat-store.js').HeatStore} */ store) {
+    const { info, interval, isLive } = this.session;
+    const { seconds } = WINDOWS[this.wish?.window ?? ''] ?? { seconds: 0 };
+    const begins = store.timeOf(0);
+    const { total, exact } = store.totals(store.count - 1);
+    /** @type {[boolean, string][]} */
+    const notes = [
+      [!isLive, 'Own leverage mix: history, asked anew as time goes on. The live stream keeps the default mix.'],
+      [isLive && info.interval !== undefined && info.interval !== interval, `Columns of ${interval} are reckoned for themselves: sums differ from the live stream’s.`],
+      [store.end - begins < seconds * SHORT_SHARE, `History begins ${clock(begins)}.`],
+      [exact && total === 0, 'Nothing is open here: open interest is missing, or fell by more than the map held.'],
+    ];
+    setText(this.view.notes, notes.flatMap(([holds, text]) => (holds ? text : [])).join(' '));
+  }
+
   showReadout() {
     const { store } = this;
     const at = store && this.crosshair && this.chart.at(this.crosshair);
-    const parts = at && at.column >= 0 && at.column < store.count ? this.#readoutAt(store, at) : [];
+    const isInside = at && at.column >= 0 && at.column < store.count;
+    const parts = isInside ? this.#readoutAt(store, at) : [];
+    if (isInside && store.cell(at.column, at.row)?.exact === false) this.#wantExact(at.column);
     this.view.readout.replaceChildren(...parts.map(([term, text]) => pair(term, text)));
   }
 
@@ -291,12 +331,12 @@ export class Pane {
   #showStore(/** @type {import('./heat-store.js').HeatStore} */ store) {
     clearTimeout(this.timers.slow);
     this.chart.setStore(store);
+    this.restingAt = 0;
     const last = this.lastPrice ?? this.info?.last_price ?? 0;
     if (last > 0) this.chart.setPrecision(last);
     this.wordsAt = -Infinity;
-    this.view.mix.hidden = !this.wish?.weights;
-    this.view.mix.textContent = 'Own leverage mix: history, asked anew as time goes on. The live stream keeps the default mix.';
-    if (store.count > 0) this.hideMessage();
+    this.isEmpty = store.count === 0;
+    if (!this.isEmpty) this.hideMessage();
     else this.showMessage('No data yet', `Nothing is stored of ${this.symbol} in these ${this.wish?.window}.\nLoad some with “heatcast ingest”.`);
     /* The words and the profile need both sides of the newest column; the stream brings its own. */
     if (store.count > 0 && !this.session.isLive) this.session.wantExact(store.count - 1);
@@ -308,16 +348,26 @@ export class Pane {
     clearTimeout(this.timers.slow);
     this.wish = null; /* not shown: to be loaded again */
     this.showMessage('History cannot be loaded', `${error.message}. Trying again every few seconds.`, this.handlers.onNeed);
-    this.#after('retry', RETRY_MS, this.handlers.onNeed);
+    /* Panes that failed together are not to come back together. */
+    const pause = Math.max(RETRY_MS, (error.retryAfter ?? 0) * 1000);
+    this.#after('retry', pause * (0.5 + Math.random()), this.handlers.onNeed);
   }
 
   #crosshairMoved(/** @type {{x: number, y: number} | null} */ point) {
     this.crosshair = point;
     this.showReadout();
-    clearTimeout(this.timers.rest);
-    const at = this.store && point && this.chart.at(point);
-    if (!at || this.store?.cell(at.column, at.row)?.exact !== false) return;
-    this.#after('rest', REST_MS, () => this.session.wantExact(at.column));
+  }
+
+  /** Ask for a column's exact numbers once the crosshair has rested on it. @param {number} column */
+  #wantExact(column) {
+    const time = this.store?.timeOf(column) ?? 0;
+    if (this.restingAt === time) return;
+    this.restingAt = time;
+    this.#after('rest', REST_MS, () => {
+      const { store, crosshair } = this;
+      const at = store && crosshair && this.chart.at(crosshair);
+      if (at && store.timeOf(at.column) === time) this.session.wantExact(at.column);
+    });
   }
 
   #after(/** @type {string} */ name, /** @type {number} */ ms, /** @type {() => void} */ run) {
@@ -329,7 +379,7 @@ export class Pane {
 /** @param {string} term @param {string} text @param {string} [title] */
 function pair(term, text, title) {
   const made = make('div', { title: title ?? false });
-  if (term) made.append(make('dt', {}, term));
+  if (term) made.append(make('dt', { class: term === 'long' || term === 'short' ? term : false }, term));
   made.append(make('dd', {}, text));
   return made;
 }

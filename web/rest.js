@@ -58,10 +58,15 @@ const WARMUP = 'stream';
 const HISTORY = 'liquidations/heatmap-timeseries';
 
 export class RestError extends Error {
-  /** @param {number} status 0 when the server did not answer @param {string} detail */
-  constructor(status, detail) {
+  /**
+   * @param {number} status 0 when the server did not answer
+   * @param {string} detail
+   * @param {number} [retryAfter] seconds that the server asks for
+   */
+  constructor(status, detail, retryAfter = 0) {
     super(detail);
     this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -118,7 +123,8 @@ async function send(url, options) {
   }
   if (response.ok) return response;
   const { detail } = await json(response).catch(() => ({})); /* a proxy's, say, is none */
-  throw new RestError(response.status, detail ?? `HTTP ${response.status}`);
+  const retryAfter = Number(response.headers.get('retry-after')) || 0;
+  throw new RestError(response.status, detail ?? `HTTP ${response.status}`, retryAfter);
 }
 
 /** @param {Response} response @returns {Promise<any>} */
@@ -142,7 +148,8 @@ async function get(path, query, signal) {
 
 /** @param {AbortSignal} [signal] @returns {Promise<SymbolInfo[]>} */
 export async function getSymbols(signal) {
-  return (await get('symbols', {}, signal)).symbols ?? [];
+  const { symbols } = await get('symbols', {}, signal);
+  return Array.isArray(symbols) ? symbols.filter((info) => typeof info?.symbol === 'string') : [];
 }
 
 /** @param {AbortSignal} [signal] @returns {Promise<Health>} {} when it cannot be had */

@@ -35,6 +35,7 @@ import { INTERVALS, WINDOWS, RestError, coarser, intervalFor, parseTime } from '
  * @property {(error: any) => void} onError loading failed; load() may be called again
  * @property {() => number} [now] ms
  * @property {number} [pause] ms between requests of the same kind
+ * @property {number} [spread] ms: reloads that one event asks of many pages begin at random within it
  * @property {number} [ownPause] the same for columns of one's own weights, of which none is live
  */
 
@@ -54,6 +55,7 @@ export class HeatSession {
     onError,
     now = Date.now,
     pause = 5000,
+    spread = 0,
     ownPause = 30_000,
   }) {
     this.getHistory = getHistory;
@@ -64,6 +66,7 @@ export class HeatSession {
     this.onError = onError;
     this.now = now;
     this.pause = pause;
+    this.spread = spread;
     this.ownPause = ownPause;
 
     /** @type {import('./rest.js').SymbolInfo} */
@@ -301,7 +304,7 @@ export class HeatSession {
       for (const candle of candles) this.onColumn(store.setCandle(candle));
       this.candlesUntil = candles.at(-1)?.time ?? this.candlesUntil;
       const { timestamp, data } = /** @type {Snapshot} */ (this.latest);
-      this.onColumn(store.touchCandle(parseTime(timestamp), data.current_price));
+      if (data.current_price > 0) this.onColumn(store.touchCandle(parseTime(timestamp), data.current_price));
     });
   }
 
@@ -322,7 +325,8 @@ export class HeatSession {
    */
   #soon(kind, run, pause = this.pause) {
     const now = this.now();
-    const due = Math.max((this.began.get(kind) ?? -Infinity) + pause, now);
+    const spread = kind === 'load' ? Math.random() * this.spread : 0;
+    const due = Math.max((this.began.get(kind) ?? -Infinity) + pause, now + spread);
     const waiting = this.timers.get(kind);
     if (waiting && waiting.due <= due) return;
     clearTimeout(waiting?.timer);

@@ -66,6 +66,7 @@ export function kindOf({ status, detail, hadData }, stale) {
 export function statusText(kind, { detail, health, silence, now }) {
   switch (kind) {
     case 'live':
+      if (health.replay?.paused) return 'paused';
       return health.feed === 'none' ? 'connected' : 'live';
     case 'waiting':
       return 'waiting for data';
@@ -94,6 +95,7 @@ function feedNotice({ feed, simulated, replay }) {
     return 'Simulated market: these prices and positions are made up, for trying things out.';
   }
   if (feed === 'replay') {
+    if (replay?.paused) return 'Replay, paused: stored history, not today’s market.';
     const speed = replay?.speed ? ` at ${replay.speed}× speed` : '';
     return `Replay: stored history played back${speed} as if it were live. Not today’s market.`;
   }

@@ -141,13 +141,13 @@ test('an own leverage mix is asked of the server, and said to be no stream', asy
   await change({ weights: '5:0,10:0,25:0,50:0,100:1' }, page);
   await chartShown(page);
   assert.ok(asked.some((url) => url.includes('leverage_weights=5:0,10:0,25:0,50:0,100:1')), asked.join('\n'));
-  assert.match(await page.locator('.mix').innerText(), /Own leverage mix/);
+  assert.match(await page.locator('.notes').innerText(), /Own leverage mix/);
   await page.getByRole('button', { name: /Leverage/ }).click();
   await page.getByRole('dialog').getByRole('button', { name: /reset|stream/i }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Apply' }).click();
   await page.waitForFunction(() => globalThis.heatcast.settings.weights === null);
   await chartShown(page);
-  assert.ok(await page.locator('.mix').isHidden());
+  assert.ok(await page.locator('.notes').isHidden());
 });
 
 test('the picture and the levels can be saved', async () => {

@@ -20,6 +20,7 @@ test('amounts have three digits and a unit', () => {
 
 test('times are UTC', () => {
   assert.equal(clock(Date.UTC(2025, 11, 20, 10, 5) / 1000), '2025-12-20 10:05 UTC');
+  assert.deepEqual([NaN, 1e20].map(clock), ['unknown time', 'unknown time']);
 });
 
 test('ages have one unit', () => {

@@ -38,6 +38,7 @@ test('its words', () => {
   const text = (kind, more) => statusText(kind, { detail: {}, health: SIM, silence: 0, now: 1000, ...more });
   assert.equal(text('live'), 'live');
   assert.equal(text('live', { health: { feed: 'none' } }), 'connected');
+  assert.equal(text('live', { health: { feed: 'replay', replay: { paused: true } } }), 'paused');
   assert.equal(text('stale', { silence: 75 }), 'no news for 1 min');
   assert.equal(text('reconnecting'), 'reconnecting');
   assert.equal(text('reconnecting', { detail: { retryAt: 3100 } }), 'reconnecting in 3 s');
@@ -49,6 +50,7 @@ test('what is not the real market is called so', () => {
   assert.match(noticeText({ feed: 'sim' }, [], 0), /^Simulated market/);
   assert.match(noticeText({ feed: 'none', simulated: true }, [], 0), /^Simulated market/);
   assert.match(noticeText({ feed: 'replay', replay: { speed: 60 } }, [], 0), /^Replay: .* at 60× speed/);
+  assert.match(noticeText({ feed: 'replay', replay: { paused: true } }, [], 0), /^Replay, paused/);
   assert.match(noticeText({ feed: 'none' }, [], 0), /^Stored data only/);
   assert.equal(noticeText({ feed: 'binance' }, [], 0), '');
 });
