@@ -31,7 +31,7 @@ export default [
   { files: ['web/*.js'], ignores: client, languageOptions: { globals: globals.browser } },
   { files: client, languageOptions: { globals: either } },
   {
-    files: ['**/test/**/*.js', 'tests/**/*.{js,mjs}', 'bench/**/*.mjs'],
+    files: ['**/test/**/*.js', 'tests/**/*.{js,mjs}', '{bench,scripts}/**/*.mjs'],
     languageOptions: { globals: globals.node },
   },
   /* Functions that are handed to page.evaluate() run in the browser. */
