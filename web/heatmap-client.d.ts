@@ -134,7 +134,8 @@ export type Options = {
      */
     onStatusChange?: ((status: Status, detail: StatusDetail) => void) | undefined;
     /**
-     * the server's `error` messages, socket errors
+     * the server's `error` messages, socket errors, and what the
+     * other callbacks throw; by default exceptions are written on the console
      */
     onError?: ((error: any) => void) | undefined;
     /**

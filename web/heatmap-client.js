@@ -45,7 +45,8 @@ import { advance, isNews, snapshotOf } from './heatmap-state.js';
  * @property {(snapshot: Snapshot) => void} [onSnapshot] it belongs to the caller
  * @property {(status: Status, detail: StatusDetail) => void} [onStatusChange] also when only the
  *   detail changed
- * @property {(error: any) => void} [onError] the server's `error` messages, socket errors
+ * @property {(error: any) => void} [onError] the server's `error` messages, socket errors, and what the
+ *   other callbacks throw; by default exceptions are written on the console
  * @property {number} [maxReconnectAttempts] failed attempts in a row before polling begins
  * @property {number} [reconnectDelay] ms, the most before the first retry; doubles from one to the next
  * @property {number} [reconnectDelayMax] ms
@@ -97,6 +98,7 @@ export class HeatmapWebSocket {
   #requests = 0;
   /** @type {Map<number, string[]>} requests that the server has not acknowledged, and their symbols */
   #pending = new Map();
+  #complaining = false; /* onError is being told */
   #polling = false;
   /** @type {Map<string, {stop: () => void, answered: boolean}>} by symbol */
   #polls = new Map();
@@ -112,7 +114,7 @@ export class HeatmapWebSocket {
     this.url = url;
     this.onSnapshot = options.onSnapshot ?? (() => {});
     this.onStatusChange = options.onStatusChange ?? (() => {});
-    this.onError = options.onError ?? (() => {});
+    this.onError = options.onError ?? logException;
     this.maxReconnectAttempts = options.maxReconnectAttempts ?? 5;
     this.reconnectDelay = options.reconnectDelay ?? 2000;
     this.reconnectDelayMax = options.reconnectDelayMax ?? 32_000;
@@ -228,14 +230,14 @@ export class HeatmapWebSocket {
     try {
       ws = new this.WebSocket(this.url);
     } catch (error) {
-      this.onError(error);
       this.#lost('no WebSocket can be made');
+      this.#complain(error);
       return;
     }
     this.#ws = ws;
     ws.onopen = () => this.#opened();
     ws.onmessage = (/** @type {any} */ event) => this.#received(event.data);
-    ws.onerror = (/** @type {any} */ event) => this.onError(event);
+    ws.onerror = (/** @type {any} */ event) => this.#complain(event);
     ws.onclose = (/** @type {any} */ event) => this.#closed(event);
     this.#after('open', this.openTimeout, () => this.#lost(`no connection within ${this.openTimeout} ms`));
     if (!this.#polling) this.#setStatus('connecting');
@@ -267,7 +269,7 @@ export class HeatmapWebSocket {
     try {
       message = JSON.parse(text);
     } catch (error) {
-      this.onError(error);
+      this.#complain(error);
       return;
     }
     this.#heed(message);
@@ -298,7 +300,7 @@ export class HeatmapWebSocket {
         break;
       case 'error':
         if (message.code === 'RATE_LIMITED') this.#limited();
-        this.onError(message);
+        this.#complain(message);
         break;
     }
   }
@@ -464,7 +466,7 @@ export class HeatmapWebSocket {
     try {
       next = raw ? { message, columns: NOTHING } : advance(kept.state, message);
     } catch (error) {
-      this.onError(error);
+      this.#complain(error);
       return;
     }
     if (!next) {
@@ -473,7 +475,7 @@ export class HeatmapWebSocket {
     }
     const isNew = isNews(kept.state?.message, message, polled);
     if (isNew || !polled) Object.assign(kept, { state: next, awaitsWhole: false });
-    if (isNew) this.onSnapshot(raw ? message : snapshotOf(next));
+    if (isNew) this.#tell(() => this.onSnapshot(raw ? message : snapshotOf(next)));
   }
 
   /**
@@ -539,14 +541,18 @@ export class HeatmapWebSocket {
 
   /** @param {string} symbol @param {AbortSignal} signal */
   async #latest(symbol, signal) {
+    const unanswered = { answered: false, message: null, pause: 0 };
+    let url;
+    this.#tell(() => (url = this.pollUrl(symbol)));
+    if (url === undefined) return unanswered;
     try {
-      const response = await this.fetch(this.pollUrl(symbol), { cache: 'no-cache', signal });
+      const response = await this.fetch(url, { cache: 'no-cache', signal });
       const message = response.ok ? await response.json() : null;
       const told = Number(response.headers.get('Retry-After')) * 1000 || 0; /* a date is not heeded */
       const pause = Math.min(told, this.retryWhenFailed);
       return { answered: response.status < 500, message, pause }; /* "no data yet" is an answer */
     } catch {
-      return { answered: false, message: null, pause: 0 };
+      return unanswered;
     }
   }
 
@@ -603,7 +609,34 @@ export class HeatmapWebSocket {
     };
     this.status = status;
     this.detail = retryAt === undefined ? detail : { ...detail, retryAt };
-    this.onStatusChange(status, this.detail);
+    this.#tell(() => this.onStatusChange(status, this.detail));
+  }
+
+  /** What a callback throws ends nothing of ours. @param {() => void} callback */
+  #tell(callback) {
+    try {
+      callback();
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  /**
+   * To onError; what goes wrong while that is told is only written down, as it could go wrong forever.
+   * @param {any} error
+   */
+  #complain(error) {
+    if (this.#complaining) {
+      console.error(error);
+      return;
+    }
+    this.#complaining = true;
+    try {
+      this.onError(error);
+    } catch (fault) {
+      console.error(fault);
+    }
+    this.#complaining = false;
   }
 
   /** @param {string} name @param {number} ms @param {() => void} run */
@@ -634,18 +667,24 @@ function repeat(ask, timeout) {
   /** @type {ReturnType<typeof setTimeout>} */
   let timer;
   const round = async () => {
+    if (ended) return;
     abort = new AbortController();
     timer = setTimeout(() => abort.abort(), timeout);
     const pause = await ask(abort.signal);
     clearTimeout(timer);
     if (!ended) timer = setTimeout(round, pause);
   };
-  round();
+  queueMicrotask(round); /* what the first tells may already end it */
   return () => {
     ended = true;
     clearTimeout(timer);
     abort.abort();
   };
+}
+
+/** @param {any} error */
+function logException(error) {
+  if (error instanceof Error) console.error(error);
 }
 
 /** @param {string[]} symbols @returns {string[][]} */
