@@ -117,6 +117,15 @@ static size_t thread_count(const struct config *config)
     return config->threads ? MIN((size_t)config->threads, 64) : MIN(uv_available_parallelism(), 64);
 }
 
+static char *listen_host(const struct config *config)
+{
+    char host[256] = "";
+    int port;
+
+    if (host_port_parse(config->listen, host, sizeof(host), &port)) abort(); /* resolve() did it */
+    return mem_strdup(host);
+}
+
 static void env_init(struct shard_env *env, const struct config *config)
 {
     env->ws_enabled = config->ws_enabled;
@@ -127,6 +136,7 @@ static void env_init(struct shard_env *env, const struct config *config)
     env->slow_consumer_ms = (int64_t)(config->ws_slow_consumer_disconnect * 1000);
     env->publish_token = mem_strdup(config->publish_token);
     env->origins = mem_strdup(config->cors_allowed_origins);
+    env->listen_host = listen_host(config);
     env->web_root = mem_strdup(config->web_root);
     site_load_files(env);
 }
@@ -140,6 +150,7 @@ void server_free(struct server *server)
     site_free_files(&server->env);
     free(server->env.publish_token);
     free(server->env.origins);
+    free(server->env.listen_host);
     free(server->env.web_root);
     free(server->shards);
     for (size_t i = 0; i < server->interest_count; i++)

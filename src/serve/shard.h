@@ -29,6 +29,7 @@ struct shard_env {
     int64_t slow_consumer_ms;
     char *publish_token; /* owned; "": there is no door for publishing */
     char *origins;       /* owned; comma-separated; "" for no check, "*" for all */
+    char *listen_host;   /* owned; of --listen, a name or an address without brackets */
     char *web_root;      /* owned; "" for the files in the program */
     struct server *server;
     struct site_response *files; /* owned; one for each of assets[] */

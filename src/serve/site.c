@@ -17,6 +17,7 @@
 #include "serve/events.h"
 #include "serve/longpoll.h"
 #include "serve/shard.h"
+#include "wire/origin.h"
 
 /* zlib's level 1 halves the time of 6 on our JSON and costs a tenth in size. */
 #define GZIP_LEVEL_ANSWER 1
@@ -125,30 +126,13 @@ static void read_file(const struct shard_env *env, const struct asset *asset,
 
 /* --- heads --- */
 
-/* Is `origin` one that may read us? `is_any`: because all may. */
-static bool origin_is_allowed(const struct shard_env *env, struct str origin, bool *is_any)
-{
-    const char *at = env->origins;
-
-    *is_any = false;
-    while (*at) {
-        size_t size = strcspn(at, ",");
-        struct str one = str_trim((struct str){at, size});
-
-        if (str_eq(one, STR("*"))) return *is_any = true;
-        if (one.size && str_eq_nocase(one, origin)) return true;
-        at += size + (at[size] == ',');
-    }
-    return false;
-}
-
 static void write_cors(struct buf *head, const struct shard_env *env, struct str origin)
 {
     bool is_any;
 
     if (!*env->origins) return;
     http_write_header(head, "Vary", STR("Origin"));
-    if (!origin.at || !origin_is_allowed(env, origin, &is_any)) return;
+    if (!origin.at || !origin_is_listed(origin, env->origins, &is_any)) return;
     http_write_header(head, "Access-Control-Allow-Origin", is_any ? STR("*") : origin);
     http_write_header(head, "Access-Control-Expose-Headers", STR("ETag, Retry-After"));
 }
@@ -401,7 +385,7 @@ static void serve_options(struct conn *c, const struct http_request *request)
     http_write_header(&head, "Allow",
                       is_written ? STR("POST, OPTIONS") : STR("GET, HEAD, OPTIONS"));
     write_cors(&head, env, origin);
-    if (origin.at && origin_is_allowed(env, origin, &is_any)) {
+    if (origin.at && origin_is_listed(origin, env->origins, &is_any)) {
         http_write_header(&head, "Access-Control-Allow-Methods", STR("GET, HEAD, OPTIONS"));
         http_write_header(&head, "Access-Control-Allow-Headers",
                           STR("If-None-Match, Last-Event-ID, Content-Type"));
@@ -440,7 +424,7 @@ static void serve_websocket(struct conn *c, const struct http_request *request)
         fail(c, request, 404, "WebSocket is switched off on this server (WS_ENABLED)");
         return;
     }
-    if (*env->origins && origin.at && !origin_is_allowed(env, origin, &is_any)) {
+    if (*env->origins && origin.at && !origin_is_listed(origin, env->origins, &is_any)) {
         fail(c, request, 403, "this Origin is not one of CORS_ALLOWED_ORIGINS");
         return;
     }
@@ -559,14 +543,12 @@ static bool may_publish(const struct conn *c, const struct http_request *request
  * forms that send without asking first (CORS), whose types are not JSON's. */
 static bool is_foreign(const struct shard_env *env, const struct http_request *request)
 {
-    struct str origin = http_header(&request->headers, "Origin"), rest = origin;
+    struct str origin = http_header(&request->headers, "Origin");
+    struct str host = http_header(&request->headers, "Host");
     bool is_any;
 
-    if (!origin.at) return false;
-    str_split(&rest, '/'); /* "https:" */
-    str_split(&rest, '/');
-    if (rest.size && str_eq_nocase(rest, http_header(&request->headers, "Host"))) return false;
-    return !origin_is_allowed(env, origin, &is_any) || is_any;
+    if (!origin.at || origin_is_own(origin, host, str_of(env->listen_host))) return false;
+    return !origin_is_listed(origin, env->origins, &is_any) || is_any;
 }
 
 static bool is_json(const struct http_request *request)

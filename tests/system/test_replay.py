@@ -1,6 +1,7 @@
 """POST /replay: pause, speed and position of a replay, who may change them, and what everybody sees."""
 
 import json
+import socket
 import time
 
 import pytest
@@ -321,11 +322,32 @@ def test_another_sites_page_cannot_move_it(moved, headers, status):
         assert answer.detail
 
 
-def test_its_own_page_can_move_it(moved):
-    own = f"127.0.0.1:{moved.port}"
-    for origin in (f"http://{own}", f"https://{own}"):
-        assert post(moved, {}, Origin=origin).status == 200
-    assert post(moved, {}, Origin="https://heat.example", Host="HEAT.example").status == 200
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "heat.localhost"])
+def test_its_own_page_can_move_it(moved, host):
+    own = f"{host}:{moved.port}"
+    assert post(moved, {}, Origin=f"http://{own}", Host=own).status == 200
+    assert post(moved, {}, Origin=f"https://{own}", Host=own).status == 403
+
+
+def test_a_name_that_is_pointed_here_is_not_its_own(moved):
+    """DNS rebinding: the name is another's, the address ours, and Origin and Host agree."""
+    for host in (f"b.example:{moved.port}", "b.example", f"127.0.0.1.b.example:{moved.port}"):
+        answer = post(moved, {"speed": 5}, Origin=f"http://{host}", Host=host)
+        assert answer.status == 403 and "CORS_ALLOWED_ORIGINS" in answer.detail
+    assert told(moved)["speed"] == 0.001
+    # Behind a proxy: the name is the operator's, who says so.
+    assert post(moved, {}, Origin="https://a.example", Host="a.example").status == 200
+
+
+def test_the_name_that_is_listened_on_is_its_own(serve, day):
+    name = socket.gethostname().lower()
+    try:
+        socket.getaddrinfo(name, 0)
+    except OSError:
+        pytest.skip("this machine does not know its own name")
+    server = serve(*REPLAY, "0.001", "--listen", f"{name}:0", db=day)
+    own = f"{name}:{server.port}"
+    assert post(server, {}, Origin=f"http://{own}", Host=own).status == 200
 
 
 def test_preflights_let_nobody_post(moved):
