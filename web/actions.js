@@ -14,8 +14,9 @@ import { CHOICES, FLAGS, following } from './settings.js';
  */
 
 const THRESHOLD_STEP = 0.05;
-/** Columns that one step of panning goes. */
+/** Columns, and part of the price axis, that one step of panning goes. */
 const PAN_COLUMNS = 20;
+const PAN_HEIGHT = 0.1;
 
 /** @param {Page} page @returns {import('./keyboard.js').Handlers} */
 export function keyActions({ settings, change, pane, commands }) {
@@ -23,7 +24,7 @@ export function keyActions({ settings, change, pane, commands }) {
   const toggles = FLAGS.map((name) => [name, () => change({ [name]: !settings()[name] })]);
   return {
     crosshair: (dc, dr) => chart().moveCrosshair(dc, dr),
-    pan: (dc) => chart().pan(dc * PAN_COLUMNS),
+    pan: (dc, dr) => chart().pan(dc * PAN_COLUMNS, dr * PAN_HEIGHT),
     zoom: (factor) => chart().zoom(factor),
     oldest: () => chart().pan(-(pane().store?.count ?? 0)),
     newest: () => chart().toNewest(),

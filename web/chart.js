@@ -11,6 +11,7 @@ import {
 } from './vendor/lightweight-charts.mjs';
 import { HeatPrimitive, LINE_BELOW } from './heat-primitive.js';
 import { ProfileOverlay, SweepOverlay, areaWidth } from './overlays.js';
+import { price as priceText } from './format.js';
 import { BACKGROUNDS, cssColour, densityAt } from './palette.js';
 
 /** @typedef {import('./heat-store.js').HeatStore} HeatStore */
@@ -33,6 +34,10 @@ const MARGIN = 20;
 const BAR_SPACING_MIN = 0.05;
 /** How far one notch of the wheel moves the price axis. */
 const WHEEL_STEP = 1.1;
+/** How narrow columns may get, of what fits all of them. */
+const ZOOM_OUT = 0.7;
+/** CSS pixels that a pointer moves before it is a drag; the library waits for 5. */
+const DRAG_BEGINS = 4;
 
 export class HeatChart {
   /**
@@ -96,8 +101,14 @@ export class HeatChart {
     this.crosshairHandlers = [];
     this.chart.subscribeCrosshairMove((/** @type {any} */ param) => this.#onCrosshair(param));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#chooseCandles());
+    this.chart.timeScale().subscribeSizeChange(() => this.#limitZoom());
     this.listeners = new AbortController();
     const { signal } = this.listeners;
+    /** @type {{x: number, y: number} | null} where a drag began whose way is not known yet */
+    this.dragFrom = null;
+    for (const kind of /** @type {const} */ (['pointerdown', 'pointermove'])) {
+      container.addEventListener(kind, (event) => this.#onDrag(event), { signal, capture: true });
+    }
     container.addEventListener('dblclick', (event) => this.#onDoubleClick(event), { signal });
     container.addEventListener('wheel', (event) => this.#onWheel(event), { signal, capture: true, passive: false });
     this.setTheme(theme);
@@ -161,14 +172,21 @@ export class HeatChart {
     this.sweeps.setStore(store);
     this.#setAllCandles(store);
     this.#refreshOverlays();
+    this.#limitZoom();
     this.reset();
+    /* A resize that is on its way would keep the range from before. */
+    requestAnimationFrame(() => store === this.store && this.reset());
   }
 
   /** @param {number} price of that size, to set how many digits are shown */
   setPrecision(price) {
     const precision = priceDigits(price);
     this.series.applyOptions({
-      priceFormat: { type: 'price', precision, minMove: Number((10 ** -precision).toFixed(precision)) },
+      priceFormat: {
+        type: 'custom',
+        formatter: (/** @type {number} */ value) => priceText(value, precision),
+        minMove: Number((10 ** -precision).toFixed(precision)),
+      },
     });
   }
 
@@ -187,12 +205,15 @@ export class HeatChart {
     /* The library adds or changes its last bar cheaply; anything else is a new set. It counts only
      * the bars it is told of, so columns that were skipped are told too. */
     const first = Math.min(this.staleFrom, this.known);
+    const isTold = this.layout !== store.layout || first < store.count;
     if (this.layout !== store.layout || first < this.known - 1) this.#setAllCandles(store);
     else for (let c = first; c < store.count; c++) this.series.update(point(store, c));
     this.known = store.count;
     this.staleFrom = Infinity;
     const rescaled = this.heat.refresh();
     this.#refreshOverlays();
+    /* A change of candles has all painted anyhow; asking again would lay out and paint all twice. */
+    if (!isTold) this.heat.requestUpdate?.();
     return rescaled;
   }
 
@@ -284,10 +305,18 @@ export class HeatChart {
     });
   }
 
-  /** @param {number} columns more than 0 shows later ones */
-  pan(columns) {
+  /**
+   * @param {number} columns more than 0 shows later ones
+   * @param {number} [heights] of the price axis; more than 0 shows higher prices
+   */
+  pan(columns, heights = 0) {
     const time = this.chart.timeScale();
-    time.scrollToPosition(time.scrollPosition() + columns, false);
+    if (columns !== 0) time.scrollToPosition(time.scrollPosition() + columns, false);
+    const scale = this.chart.priceScale('right');
+    const range = heights !== 0 ? scale.getVisibleRange() : null;
+    if (!range) return;
+    const shift = (range.to - range.from) * heights;
+    scale.setVisibleRange({ from: range.from + shift, to: range.to + shift });
   }
 
   toNewest() {
@@ -333,13 +362,38 @@ export class HeatChart {
     scale.setVisibleRange({ from: prices.from + shift, to: prices.to + shift });
   }
 
+  /** No further out than a little beyond all columns: the rest would be empty. */
+  #limitZoom() {
+    const time = this.chart.timeScale();
+    const fitted = (time.width() - this.#rightRoom()) / Math.max(this.store?.count ?? 1, 1);
+    time.applyOptions({ minBarSpacing: Math.max(fitted * ZOOM_OUT, BAR_SPACING_MIN) });
+  }
+
+  /**
+   * The library moves prices by hand only where they do not scale themselves. A drag that begins
+   * upright frees them; reset() binds them again.
+   * @param {PointerEvent} event
+   */
+  #onDrag(event) {
+    if (event.type === 'pointerdown') {
+      this.dragFrom = this.#areaOf(event) === 'pane' ? { x: event.clientX, y: event.clientY } : null;
+    } else if (this.dragFrom && event.buttons !== 0) {
+      const [dx, dy] = [event.clientX - this.dragFrom.x, event.clientY - this.dragFrom.y].map(Math.abs);
+      if (dx + dy < DRAG_BEGINS) return;
+      if (dy > dx) this.chart.priceScale('right').applyOptions({ autoScale: false });
+      this.dragFrom = null;
+    }
+  }
+
   /** Candles where there is room for them, else the line of closes that the heat draws. */
   #chooseCandles() {
     const lined = this.chart.timeScale().options().barSpacing < LINE_BELOW;
     if (lined === this.heat.lined) return;
     this.heat.lined = lined;
     const [up, down] = lined ? [UNSEEN, UNSEEN] : [UP, DOWN];
-    this.series.applyOptions({ upColor: up, wickUpColor: up, downColor: down, wickDownColor: down });
+    this.series.applyOptions({
+      upColor: up, wickUpColor: up, downColor: down, wickDownColor: down, wickVisible: !lined,
+    });
   }
 
   /**

@@ -104,7 +104,7 @@ export class HeatPrimitive {
   }
 
   /**
-   * Take in what changed and have the chart painted.
+   * Take in what changed; whoever calls has the chart painted, once.
    * @returns {boolean} whether the colours' scale changed
    */
   refresh() {
@@ -116,7 +116,6 @@ export class HeatPrimitive {
     if (rescaled) this.#recolour();
     if (this.layout === store.layout) this.#putDirty(store);
     this.dirty.clear();
-    this.requestUpdate?.();
     return rescaled;
   }
 

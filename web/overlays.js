@@ -127,15 +127,15 @@ export class ProfileOverlay extends Overlay {
   show({ profile: bars, curves }) {
     Object.assign(this, { bars, curves });
     this.refresh();
+    this.requestUpdate?.();
   }
 
-  /** Take in what changed in the store. */
+  /** Take in what changed in the store; whoever calls has the chart painted, once. */
   refresh() {
     const { store } = this;
     const c = store ? newestExact(store) : -1;
     this.profile = store && c >= 0 && this.bars ? profile(store, c) : null;
     this.balance = store && c >= 0 && this.curves ? balance(store, c) : null;
-    this.requestUpdate?.();
   }
 
   /** @param {any} target */
@@ -264,6 +264,7 @@ export class SweepOverlay extends Overlay {
   show(shown) {
     this.shown = shown;
     this.refresh();
+    this.requestUpdate?.();
   }
 
   /** Column `c` changed; seen at the next refresh(). @param {number} c */
@@ -277,7 +278,6 @@ export class SweepOverlay extends Overlay {
     if (!store) return;
     if (this.layout !== store.layout || cap !== this.cap) this.staleFrom = 0;
     Object.assign(this, { cap, layout: store.layout });
-    this.requestUpdate?.();
     if (!this.shown) return;
     const first = Math.max(this.staleFrom, 1);
     if (this.staleFrom < store.count) {

@@ -99,6 +99,31 @@ test('zoom, pan and reset by keys', async () => {
   });
 });
 
+test('an upright drag and Shift with up move the prices, a level drag does not', async () => {
+  const prices = () => page.evaluate(() => globalThis.heatcast.chart.priceScale('right').getVisibleRange());
+  const isAuto = () => page.evaluate(() => globalThis.heatcast.chart.priceScale('right').options().autoScale);
+  const { x, y, width, height } = await page.locator('.chart').first().boundingBox();
+  const drag = async (dx, dy) => {
+    await page.mouse.move(x + width / 2, y + height / 2);
+    await page.mouse.down();
+    for (let step = 1; step <= 10; step++) await page.mouse.move(x + width / 2 + (dx * step) / 10, y + height / 2 + (dy * step) / 10);
+    await page.mouse.up();
+  };
+  await page.keyboard.press('0');
+  await page.waitForFunction(() => globalThis.heatcast.chart.priceScale('right').options().autoScale);
+  await drag(60, 3);
+  assert.equal(await isAuto(), true);
+  const before = await prices();
+  await drag(3, 100);
+  assert.equal(await isAuto(), false);
+  const dragged = await prices();
+  assert.ok(dragged.from > before.from && dragged.to > before.to, JSON.stringify([before, dragged]));
+  await focusChart();
+  await page.keyboard.press('Shift+ArrowUp');
+  await page.waitForFunction((from) => globalThis.heatcast.chart.priceScale('right').getVisibleRange().from > from, dragged.from);
+  await page.keyboard.press('0');
+});
+
 test('help lists the keys and closes by Escape', async () => {
   await focusChart();
   await page.keyboard.press('?');

@@ -70,16 +70,16 @@ test('choices are gone through, what is shown is turned on and off', () => {
   }
 });
 
-test('the chart is moved by columns', () => {
+test('the chart is moved by columns and parts of its height', () => {
   const page = made();
   page.press('crosshair', -1, 0);
-  page.press('pan', 2);
+  page.press('pan', 2, -1);
   page.press('zoom', 1.25);
   page.press('oldest');
   page.press('newest');
   page.press('search');
   assert.deepEqual(page.called, [
-    ['moveCrosshair', -1, 0], ['pan', 40], ['zoom', 1.25], ['pan', -500], ['toNewest'], ['focus'],
+    ['moveCrosshair', -1, 0], ['pan', 40, -0.1], ['zoom', 1.25], ['pan', -500], ['toNewest'], ['focus'],
   ]);
 });
 
