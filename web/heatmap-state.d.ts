@@ -30,7 +30,8 @@ export function advance(state: State | null, message: any): State | null;
 export function snapshotOf({ message, columns: { prices, long, short } }: State): Snapshot;
 /**
  * Does this whole state tell anything to who has the former one? A poll may have been overtaken; a
- * socket's messages come in order, and one without a version is believed to be new.
+ * socket's messages come in order, and one without a version is believed to be new. One that says it
+ * leaves a gap may bring what a poll has brought.
  * @param {any} former message
  * @param {any} message snapshot
  * @param {boolean} polled

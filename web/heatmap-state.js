@@ -43,13 +43,14 @@ export function snapshotOf({ message, columns: { prices, long, short } }) {
 
 /**
  * Does this whole state tell anything to who has the former one? A poll may have been overtaken; a
- * socket's messages come in order, and one without a version is believed to be new.
+ * socket's messages come in order, and one without a version is believed to be new. One that says it
+ * leaves a gap may bring what a poll has brought.
  * @param {any} former message
  * @param {any} message snapshot
  * @param {boolean} polled
  */
 export function isNews(former, message, polled) {
-  if (!former || message.resumed === false || message.epoch !== former.epoch) return true;
+  if (!former || message.epoch !== former.epoch) return true;
   if (message.seq === undefined) return !polled || message.timestamp !== former.timestamp;
   return polled ? message.seq > former.seq : message.seq !== former.seq;
 }

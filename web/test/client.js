@@ -77,3 +77,6 @@ export const snapshot = (symbol, seq, epoch = 'a') => ({
   epoch,
   data: { levels: [], current_price: 1, price_bin_size: 1 },
 });
+
+/** As fetch would resolve to. */
+export const answerOf = (message) => ({ ok: true, status: 200, headers: new Headers(), json: async () => message });

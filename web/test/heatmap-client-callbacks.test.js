@@ -2,10 +2,9 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fakeSockets, makeClient, snapshot, until } from './client.js';
+import { answerOf, fakeSockets, makeClient, snapshot, until } from './client.js';
 
 const SLOW = { type: 'warning', code: 'SLOW_CONSUMER', message: '' };
-const answerOf = (message) => ({ ok: true, status: 200, headers: new Headers(), json: async () => message });
 
 /** A client that leaves when it is told what `isLast` waits for, as soon as the sockets fail or speak. */
 function startLeaving(t, isLast, options = {}) {

@@ -97,7 +97,8 @@ test('the same version is no news, and a poll that was overtaken neither', () =>
   assert.equal(isNews(of(5), of(5), false), false);
   assert.equal(isNews(of(5), of(4), true), false);
   assert.equal(isNews(of(5), of(4, { epoch: 'new' }), true), true);
-  assert.equal(isNews(of(5), of(5, { resumed: false }), false), true);
+  assert.equal(isNews(of(5), of(5, { resumed: false }), false), false, 'a poll was quicker');
+  assert.equal(isNews(of(5), of(6, { resumed: false }), false), true);
 });
 
 test('without versions a socket is believed, and of polls the time decides', () => {
