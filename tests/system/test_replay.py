@@ -96,7 +96,8 @@ def test_without_candles_there_is_nothing_to_move(serve):
 
 def test_another_speed_goes_on_from_where_the_clock_is(serve, day):
     server = serve(*REPLAY, "1", db=day)
-    before, began = ms(told(server)["position"]), time.monotonic()
+    began = time.monotonic()  # before the server looks at its clock
+    before = ms(told(server)["position"])
 
     def real_ms():
         return (time.monotonic() - began) * 1000 + 2  # the server counts whole ones
