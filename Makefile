@@ -102,7 +102,8 @@ bench-page: setup-test ## the page in Chromium: time, bytes and memory, for docs
 
 screenshots: setup-test ## renew docs/screenshots, from HEATCAST_TEST_DATA or the simulated market
 	@$(SUBMAKE) program
-	@HEATCAST=$B/heatcast node tests/browser/screenshots.mjs
+	@HEATCAST=$B/heatcast HEATCAST_TEST_DATA=$${HEATCAST_TEST_DATA:-$(CURDIR)/../shared/data} \
+		node tests/browser/screenshots.mjs
 
 lint: setup-test floors ## formatting, both compilers' warnings, JavaScript's rules and types, shell syntax
 	@scripts/lint
