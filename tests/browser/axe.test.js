@@ -5,34 +5,25 @@
  *
  * The server must have a symbol with data. CHROMIUM names the browser, by default /usr/bin/chromium.
  */
-import test, { after, before } from 'node:test';
+import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import axe from 'axe-core';
-import { chartShown, launch } from './support.mjs';
+import { chartShown, close, open } from './page.js';
 
-const BASE = process.env.HEATCAST_URL ?? 'http://127.0.0.1:8000/';
 const GRAVE = ['serious', 'critical'];
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
-let browser;
-
-before(async () => {
-  browser = await launch();
-});
-
-after(() => browser?.close());
+after(close);
 
 /** Hand a page that shows its chart to `use`. */
-async function onPage({ hash = '', ...options }, use) {
-  const context = await browser.newContext(options);
+async function onPage(options, use) {
+  const page = await open(options);
   try {
-    const page = await context.newPage();
-    await page.goto(BASE + hash);
     await chartShown(page);
     await use(page);
   } finally {
-    await context.close();
+    await page.context().close();
   }
 }
 
@@ -57,16 +48,16 @@ const VIEWS = [
   ['the page', DESKTOP],
   ['four panes, all there is to show', { ...DESKTOP, hash: '#panes=4&curves=1&sweeps=1&levels=1' }],
   ['the same in the light', { ...DESKTOP, hash: '#panes=4&curves=1&sweeps=1&levels=1&theme=light' }],
-  ['a choice of markets', DESKTOP, (page) => open(page.getByRole('combobox', { name: 'Market' }), page.getByRole('listbox'))],
+  ['a choice of markets', DESKTOP, (page) => press(page.getByRole('combobox', { name: 'Market' }), page.getByRole('listbox'))],
   ['the help on keys', DESKTOP, openHelp],
   ['the help on keys in the light', { ...DESKTOP, hash: '#theme=light' }, openHelp],
-  ['the leverage weights', DESKTOP, (page) => open(page.getByRole('button', { name: 'Leverage' }), page.getByRole('dialog'))],
+  ['the leverage weights', DESKTOP, (page) => press(page.getByRole('button', { name: 'Leverage' }), page.getByRole('dialog'))],
   ['a phone', PHONE],
-  ['the options on a phone', PHONE, (page) => open(page.getByRole('button', { name: 'Options' }), page.locator('#toolbar'))],
+  ['the options on a phone', PHONE, (page) => press(page.getByRole('button', { name: 'Options' }), page.locator('#toolbar'))],
 ];
 
-/** Wait until what a click on `button` opens is there. */
-async function open(button, opened) {
+/** Press `button`, and wait until what it opens is there. */
+async function press(button, opened) {
   assert.ok(!(await opened.isVisible()));
   await button.click();
   await opened.waitFor();

@@ -10,7 +10,8 @@ import { readFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { PROGRAM, ROOT, chartShown, drawn, inTemporaryFolder, launch, serve } from './support.mjs';
+import { chartShown, drawn } from './page.js';
+import { PROGRAM, ROOT, inTemporaryFolder, launch, makeMarket, serve } from './support.mjs';
 
 const SHORT = Boolean(process.env.SHORT);
 const SYMBOL = 'BTCUSDT';
@@ -63,12 +64,6 @@ class Publisher {
     });
     if (!response.ok) throw new Error(`publish: ${response.status} ${await response.text()}`);
   }
-}
-
-/** A file with a simulated week in it. @param {string} db */
-async function makeMarket(db) {
-  const server = await serve(['--db', db, '--feed', 'sim', '--sim-speed', '0.001']);
-  await server.stop();
 }
 
 const getJson = async (url) => {
@@ -202,7 +197,7 @@ async function measureUpdates(page, tools, publisher) {
 
 /** The main thread's tasks while the chart is dragged and updates come, ms. */
 async function measureDrag(browser, page, publisher) {
-  const box = await page.locator('#chart, .pane').first().boundingBox();
+  const box = await page.locator('.chart').boundingBox();
   const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
   const place = (i) => [middle.x + 300 * Math.sin(i / 12), middle.y + 120 * Math.sin(i / 19)];
   await page.mouse.move(...place(0));

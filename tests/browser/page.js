@@ -1,38 +1,38 @@
 /**
- * What the tests of the page have in common: a browser, pages in it, and how to wait for things.
+ * The page in a browser: how to open it, and how to wait for what it shows.
  * The server is HEATCAST_URL's; CHROMIUM names the browser, by default /usr/bin/chromium.
  */
-import { chromium } from 'playwright-core';
+import { launch } from './support.mjs';
 
 export const BASE = process.env.HEATCAST_URL ?? 'http://127.0.0.1:8000/';
-export const PATIENCE = 15_000;
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+/** Longer than anything takes on a machine that is busy with other things, ms. */
+export const PATIENCE = 30_000;
 
 /** Errors of all pages and their requests. @type {string[]} */
 export const complaints = [];
 
-/** @type {Promise<import('playwright-core').Browser> | null} */
+/** @type {ReturnType<typeof launch> | null} */
 let browser = null;
 
-/** A new page at BASE + hash that notes what goes wrong. */
-export async function open({ viewport = { width: 1280, height: 800 }, hash = '', prepare, ...options } = {}) {
-  browser ??= chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ARGS });
+/**
+ * A new page, in a profile of its own, that notes what goes wrong.
+ * @param {object} [options] those of a browser context, and
+ * @param {string} [options.url] what the page is of
+ * @param {string} [options.hash]
+ * @param {(page: import('playwright-core').Page) => any} [options.prepare] before anything is loaded
+ * @param {RegExp} [options.mayFail] addresses whose failure is no fault
+ */
+export async function open({ url = BASE, hash = '', prepare, mayFail, viewport = { width: 1280, height: 800 }, ...options } = {}) {
+  browser ??= launch();
   const context = await (await browser).newContext({ viewport, ...options });
   const opened = await context.newPage();
   opened.setDefaultTimeout(PATIENCE);
-  opened.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  opened.on('pageerror', (error) => complaints.push(String(error)));
-  opened.on('response', (response) => response.status() >= 400 && complaints.push(`${response.status()} ${response.url()}`));
+  const complain = (text, address) => mayFail?.test(address) || complaints.push(text);
+  opened.on('console', (message) => message.type() === 'error' && complain(message.text(), message.location().url));
+  opened.on('pageerror', (error) => complain(String(error), ''));
+  opened.on('response', (response) => response.status() >= 400 && complain(`${response.status()} ${response.url()}`, response.url()));
   await prepare?.(opened);
-  await opened.goto(BASE + hash);
+  await opened.goto(url + hash);
   return opened;
 }
 
@@ -56,11 +56,19 @@ export async function gateOf(target) {
   return gate;
 }
 
+/** Has the page's pauses of seconds last tenths of them: a test need not wait for whole ones. */
+export function hurry(target) {
+  return target.addInitScript(() => {
+    const real = globalThis.setTimeout;
+    globalThis.setTimeout = (run, ms, ...rest) => real(run, ms >= 1500 ? ms / 10 : ms, ...rest);
+  });
+}
+
 export async function close() {
   await (await browser)?.close();
 }
 
-/** Every pane shows its history. */
+/** Until every pane shows its history. */
 export const chartShown = (page) =>
   page.waitForFunction(() => {
     const panes = globalThis.heatcast?.panes ?? [];
@@ -69,10 +77,16 @@ export const chartShown = (page) =>
 
 export const statusIs = (wanted, page) => page.waitForFunction((status) => globalThis.heatcast?.status() === status, wanted);
 
-/** Live snapshots taken in so far. */
-export const updates = (page) => page.evaluate(() => globalThis.heatcast.updates);
-export const updated = (since, page) =>
-  page.waitForFunction((n) => globalThis.heatcast.updates > n, since, { timeout: 2 * PATIENCE });
+/** Until it has taken in `n` more live snapshots, and drawn them. */
+export async function updated(page, n = 1) {
+  const since = await page.evaluate(() => globalThis.heatcast.updates);
+  await page.waitForFunction((wanted) => globalThis.heatcast.updates >= wanted, since + n);
+  await drawn(page);
+}
+
+/** Two frames: the first may have begun before now. */
+export const drawn = (page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 
 /** Change settings as the controls do. */
 export const change = (settings, page) => page.evaluate((wanted) => globalThis.heatcast.change(wanted), settings);

@@ -11,7 +11,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { colour, decode, encode, position, stretch } from '../../web/palette.js';
 import { usdt } from '../../web/format.js';
-import { PATIENCE, chartShown, change, close, complaints, gateOf, open, statusIs, updated, updates } from './page.js';
+import { chartShown, change, close, complaints, drawn, gateOf, hurry, open, statusIs, updated } from './page.js';
 
 let page;
 let gate; /* before its stream */
@@ -69,15 +69,15 @@ const geometry = () =>
     return { scale, is: JSON.stringify([updates, store.layout, store.count, cellXY(0, 0), cellXY(1, 1), scale]) };
   });
 
-/** The cells in sight and a screenshot that no update came between. */
-async function still() {
+/** Hand `use` the cells in sight and a screenshot of them; until it ends no update comes. */
+async function whileStill(use) {
   gate.isShut = true;
   try {
     for (let tries = 0; tries < 30; tries++) {
       const former = await geometry();
       const cells = await cellsInSight();
       const png = await page.screenshot();
-      if ((await geometry()).is === former.is) return { cells, png, scale: former.scale };
+      if ((await geometry()).is === former.is) return await use({ cells, png, scale: former.scale });
     }
     assert.fail('the picture does not come to rest');
   } finally {
@@ -86,8 +86,9 @@ async function still() {
 }
 
 /** Every known cell has the colour that its density has on the palette. */
-async function assertColours() {
-  const { cells, scale, png } = await still();
+const assertColours = () => whileStill(assertColoursOf);
+
+async function assertColoursOf({ cells, scale, png }) {
   const { palette, low, high, theme } = await page.evaluate(() => globalThis.heatcast.settings);
   const filled = cells.filter(({ total }) => total > 0);
   assert.ok(filled.length > 50, `only ${filled.length} filled cells in sight`);
@@ -139,7 +140,7 @@ test('a live update changes store and picture', async () => {
     });
   const formerState = await state();
   const formerPicture = await chart.screenshot();
-  await updated(await updates(page), page);
+  await updated(page);
   await page.waitForFunction((former) => {
     const { store } = globalThis.heatcast;
     const now = [store.end, [...store.column(store.count - 1)], store.candle(store.count - 1)];
@@ -153,13 +154,14 @@ test('a live update changes store and picture', async () => {
 });
 
 test('cells still have their colours after live updates', async () => {
-  await updated((await updates(page)) + 1, page);
+  await updated(page, 2);
   await assertColours();
 });
 
-test('the crosshair reads out the cell under it, exactly as REST has it', async () => {
-  const { cells } = await still();
-  gate.isShut = true; /* the chart would move on below the crosshair */
+/* Nothing comes meanwhile: the chart would move on below the crosshair. */
+test('the crosshair reads out the cell under it, exactly as REST has it', () => whileStill(assertReadout));
+
+async function assertReadout({ cells }) {
   const filled = cells.filter(({ total }) => total > 0);
   const { x, y } = filled[filled.length >> 1];
   await page.mouse.move(x, y);
@@ -195,8 +197,7 @@ test('the crosshair reads out the cell under it, exactly as REST has it', async 
   assert.equal(short, usdt(level.short_density));
   assert.equal(total, usdt(level.long_density + level.short_density));
   await page.mouse.move(5, 5);
-  gate.open();
-});
+}
 
 test('simulated and replayed data are called so', async () => {
   const health = await page.evaluate(() => fetch('health').then((response) => response.json()));
@@ -242,7 +243,7 @@ test('palettes, scales, thresholds and themes colour the cells as they say', asy
     { theme: 'light', scale: 'log', low: 0.1, high: 0.8 },
   ]) {
     await change(settings, page);
-    await page.waitForTimeout(100);
+    await drawn(page);
     await assertColours();
   }
   await change({ palette: 'purple', scale: 'log', low: 0, high: 1, theme: 'dark' }, page);
@@ -253,7 +254,7 @@ test('a coarser bucket sums the finer ones', async () => {
   await change({ factor: 5 }, page);
   await page.waitForFunction((bin) => globalThis.heatcast.store?.bin === bin, fine * 5);
   await chartShown(page);
-  await updated(await updates(page), page);
+  await updated(page);
   /* At the same moment of a market that goes on: the pane's latest snapshot, summed either way. */
   const { shown, wanted } = await page.evaluate(() => {
     const { store, panes } = globalThis.heatcast;
@@ -286,7 +287,7 @@ test('another symbol is shown, live', async (t) => {
   await page.waitForFunction((symbol) => globalThis.heatcast.panes[0].symbol === symbol, symbols[1]);
   await chartShown(page);
   await statusIs('live', page);
-  await updated(await updates(page), page);
+  await updated(page);
   await page.waitForFunction((symbol) => document.title.includes(symbol), symbols[1]);
   assert.match(page.url(), new RegExp(`symbol=${symbols[1]}`));
 });
@@ -299,21 +300,25 @@ test('after missed columns every candle still stands at its time', async () => {
         const server = socket.connectToServer();
         server.onMessage((text) => {
           const message = JSON.parse(text);
-          if (message.type === 'snapshot') {
-            message.timestamp = new Date(Date.parse(message.timestamp) + late * 1000).toISOString();
-          }
+          if (message.timestamp) message.timestamp = new Date(Date.parse(message.timestamp) + late * 1000).toISOString();
           socket.send(JSON.stringify(message));
         });
       }),
   });
   await chartShown(gap);
-  await updated(0, gap);
-  for (const path of ['heatmap-timeseries', 'klines']) {
-    await gap.route(new RegExp(path), (route) => route.fulfill({ json: { data: [] } }));
-  }
+  await updated(gap);
+  /* History that came later would have all columns told anew, whatever was told before. */
+  await gap.route(/heatmap-timeseries/, () => {});
+  await gap.route(/klines/, (route) => route.fulfill({ json: { data: [] } }));
   const before = await gap.evaluate(() => globalThis.heatcast.store.end);
   late = 10 * (await gap.evaluate(() => globalThis.heatcast.store.step));
-  await gap.waitForFunction((time) => globalThis.heatcast.store?.end > time, before + late - 1, { timeout: 2 * PATIENCE });
+  /* Candles of columns that came are known; of nine that never did there are none. */
+  await gap.waitForFunction((time) => {
+    const { store } = globalThis.heatcast;
+    if (!store) return false;
+    const times = Array.from({ length: store.count }, (_, c) => store.timeOf(c)).filter((of) => of > time);
+    return times.filter((of) => !store.candle(store.columnOf(of))).length >= 9;
+  }, before);
   /* The newest column is in the store a frame before it is on the chart; a column that is told wrong
    * stays wrong. */
   await gap.waitForFunction(() => {
@@ -344,8 +349,31 @@ test('a cut connection comes back by itself', async () => {
   await cut.waitForFunction(() => globalThis.seen.some((text) => text.startsWith('reconnecting')));
   await statusIs('live', cut);
   assert.equal(sockets.length, 2);
-  await updated(await updates(cut), cut);
+  await updated(cut);
   await cut.context().close();
+});
+
+test('a history that cannot be had is asked for again, without a click', async () => {
+  let asked = 0;
+  const failing = await open({
+    mayFail: /heatmap-timeseries/,
+    prepare: async (target) => {
+      await hurry(target);
+      await target.addInitScript(() => {
+        globalThis.said = new Set();
+        const note = () => globalThis.said.add(document.querySelector('.message strong')?.textContent);
+        new MutationObserver(note).observe(document, { subtree: true, childList: true });
+      });
+      await target.route(/heatmap-timeseries/, (route) =>
+        asked++ === 0 ? route.fulfill({ status: 500, json: { detail: 'out of luck' } }) : route.continue(),
+      );
+    },
+  });
+  await chartShown(failing);
+  assert.ok(await failing.evaluate(() => globalThis.said.has('History cannot be loaded')));
+  await statusIs('live', failing);
+  await updated(failing);
+  await failing.context().close();
 });
 
 test('it fits a phone', async () => {
@@ -363,8 +391,6 @@ test('it fits a phone', async () => {
   await phone.context().close();
 });
 
-test('nobody complained', () => assert.deepEqual(complaints, []));
-
 test('a server that stands still is not called live', { skip: !process.env.HEATCAST_PID && 'HEATCAST_PID is not set' }, async () => {
   const pid = Number(process.env.HEATCAST_PID);
   await statusIs('live', page);
@@ -376,3 +402,5 @@ test('a server that stands still is not called live', { skip: !process.env.HEATC
   }
   await statusIs('live', page);
 });
+
+test('nobody complained', () => assert.deepEqual(complaints, []));

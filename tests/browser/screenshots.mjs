@@ -7,9 +7,10 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { ROOT, chartShown, drawn, heatcast, inTemporaryFolder, launch, serve, updated } from './support.mjs';
+import { chartShown, drawn, statusIs, updated } from './page.js';
+import { ROOT, heatcast, inTemporaryFolder, launch, serve } from './support.mjs';
 
-const DATA = process.env.HEATCAST_TEST_DATA ?? join(ROOT, '../shared/data');
+const DATA = process.env.HEATCAST_TEST_DATA ?? '';
 const FOLDER = join(ROOT, 'docs/screenshots');
 const BYTES_MAX = 400_000;
 
@@ -48,7 +49,7 @@ async function start(folder, show) {
   const db = join(folder, `${show.pictures[0].name}.duckdb`);
   const found = dumps(show);
   if (found.length > 0) await heatcast('ingest', '--db', db, ...found);
-  else console.error(`screenshots: no market data in ${DATA}; of the simulated market, then`);
+  else console.error(`screenshots: no market data in ${DATA || 'HEATCAST_TEST_DATA'}; of the simulated market, then`);
   const replay = ['--feed', 'replay', '--replay-from', show.from, '--replay-speed', show.speed];
   const feed = found.length > 0 ? replay : ['--feed', 'sim', '--sim-speed', '60'];
   return serve(['--db', db, '--ws-update-interval', '1', ...feed]);
@@ -66,7 +67,7 @@ async function take(browser, url, { name, width, height, scale = 1, hash, crossh
   const page = await context.newPage();
   await page.goto(`${url}#${hash}`);
   await chartShown(page);
-  await page.waitForFunction(() => globalThis.heatcast.status() === 'live');
+  await statusIs('live', page);
   await updated(page);
   if (crosshair) await pointOut(page);
   await drawn(page);

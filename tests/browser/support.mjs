@@ -1,5 +1,6 @@
 /**
  * What screenshots, measurements and tests of the page need: a browser, and servers of their own.
+ * page.js knows the page in it.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,11 +26,8 @@ const CHROMIUM_FLAGS = [
   '--hide-scrollbars',
 ];
 
-export function launch(flags = []) {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [...CHROMIUM_FLAGS, ...flags],
-  });
+export function launch() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: CHROMIUM_FLAGS });
 }
 
 /** Settings of whoever runs this must not reach the servers that it starts. */
@@ -57,13 +55,20 @@ export async function serve(flags, more = {}) {
   const ended = once(child, 'close');
   const stop = async () => {
     child.kill('SIGTERM');
-    await ended;
+    const [status] = await ended;
+    if (status !== 0) throw new Error(`heatcast serve ended with ${status}`);
   };
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /http:\/\/\S+/.exec(line)?.[0];
     if (url) return { url, stop };
   }
   throw new Error(`${PROGRAM} did not start`);
+}
+
+/** A file with a simulated week of a few markets in it. @param {string} db */
+export async function makeMarket(db) {
+  const server = await serve(['--db', db, '--feed', 'sim', '--sim-speed', '0.001']);
+  await server.stop();
 }
 
 /** A folder for databases that is gone when `use` ends. @param {(folder: string) => Promise<void>} use */
@@ -74,27 +79,4 @@ export async function inTemporaryFolder(use) {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Until the page shows its history. @param {import('playwright-core').Page} page */
-export function chartShown(page, timeout = 60_000) {
-  return page.waitForFunction(
-    () =>
-      globalThis.heatcast?.store?.count > 1 &&
-      [...document.querySelectorAll('.message')].every((message) => !message.checkVisibility()),
-    undefined,
-    { timeout },
-  );
-}
-
-/** Until it has taken in `n` more live updates, and drawn them. @param {import('playwright-core').Page} page */
-export async function updated(page, n = 1, timeout = 60_000) {
-  const since = await page.evaluate(() => globalThis.heatcast.updates);
-  await page.waitForFunction((wanted) => globalThis.heatcast.updates >= wanted, since + n, { timeout });
-  await drawn(page);
-}
-
-/** Two frames: the first may have begun before now. @param {import('playwright-core').Page} page */
-export function drawn(page) {
-  return page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
