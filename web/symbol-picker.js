@@ -23,7 +23,7 @@ const MARGIN = 12;
  * @param {string} text
  * @returns {E[]}
  */
-export function found(entries, text) {
+export function findSymbols(entries, text) {
   const wanted = text.trim().toUpperCase();
   const place = (/** @type {E} */ { symbol }) => symbol.toUpperCase().indexOf(wanted);
   const begin = entries.filter((entry) => place(entry) === 0);
@@ -131,7 +131,7 @@ class SymbolPicker {
   /** @param {string} text */
   #filter(text) {
     const byEntry = new Map(this.items.map((item) => [item.entry, item]));
-    const entries = found([...byEntry.keys()], text);
+    const entries = findSymbols([...byEntry.keys()], text);
     this.#show(entries.map((entry) => /** @type {Item} */ (byEntry.get(entry))));
     this.#activate(text.trim() ? this.shown.findIndex(({ entry }) => !entry.disabled) : -1);
     setText(this.count, this.shown.length === 1 ? '1 market' : `${this.shown.length} markets`);

@@ -1,9 +1,9 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { found } from '../symbol-picker.js';
+import { findSymbols } from '../symbol-picker.js';
 
 const entries = ['BTCUSDT', 'ETHBTC', 'ETHUSDT', 'WBTCUSDT'].map((symbol) => ({ symbol }));
-const symbols = (/** @type {string} */ text) => found(entries, text).map(({ symbol }) => symbol);
+const symbols = (/** @type {string} */ text) => findSymbols(entries, text).map(({ symbol }) => symbol);
 
 test('no text finds all, in their order', () => {
   assert.deepEqual(symbols(''), ['BTCUSDT', 'ETHBTC', 'ETHUSDT', 'WBTCUSDT']);
