@@ -390,8 +390,8 @@ function chooseWeights() {
 function saveCsv() {
   const { store, symbol } = active();
   if (!store) return;
-  const { window, factor } = state.settings;
-  save(fileName(symbol, window, 'csv'), new Blob([csvOf(store, { symbol, factor })], { type: 'text/csv' }));
+  const { window } = state.settings;
+  save(fileName(symbol, window, 'csv'), new Blob([csvOf(store, { symbol })], { type: 'text/csv' }));
 }
 
 async function savePng() {

@@ -91,7 +91,7 @@ export class HeatChart {
     this.known = 0; /* columns that the library has been told of */
     /** Oldest column whose candle the chart does not know yet; Infinity when none. */
     this.staleFrom = Infinity;
-    this.shown = { profile: true, curves: true, sweeps: true, priceLine: true };
+    this.shown = { profile: true, curves: true, sweeps: true };
     this.reduced = reduced;
     /** @type {{column: number, row: number} | null} where the crosshair was last put by hand */
     this.cursor = null;
@@ -151,15 +151,13 @@ export class HeatChart {
 
   /**
    * What is drawn over the heat; what is left out stays as it is.
-   * @param {{profile?: boolean, curves?: boolean, sweeps?: boolean, priceLine?: boolean}} what
+   * @param {{profile?: boolean, curves?: boolean, sweeps?: boolean}} what
    */
   show(what) {
     const former = this.#rightRoom();
     Object.assign(this.shown, what);
-    const { sweeps, priceLine } = this.shown;
     this.profile.show(this.shown);
-    this.sweeps.show(sweeps);
-    this.series.applyOptions({ priceLineVisible: priceLine, lastValueVisible: priceLine });
+    this.sweeps.show(this.shown.sweeps);
     if (this.store && this.#rightRoom() !== former && this.#newestInSight()) this.toNewest();
   }
 
@@ -285,13 +283,6 @@ export class HeatChart {
     this.pinned = { time: store.timeOf(column), price: store.priceOf(row + 0.5) };
     this.#bringIntoSight(column, this.pinned.price);
     this.#placeCrosshair(this.pinned);
-  }
-
-  /** Take the crosshair away. */
-  clearCrosshair() {
-    this.cursor = this.pinned = null;
-    this.chart.clearCrosshairPosition();
-    this.#tell(null);
   }
 
   /** @param {number} factor more than 1 shows less time; the newest column stays where it is when in sight */

@@ -4,11 +4,6 @@
 import { binDigits } from './format.js';
 import { formatTime } from './rest.js';
 
-/** As much of what a store is as is needed here.
- * @typedef {{count: number, rows: number, bin: number,
- *   cell(c: number, r: number): {time: number, from: number, long: number, short: number,
- *     total: number, exact?: boolean} | null}} Cells */
-
 const FIELDS = 'symbol,time,price,bucket,long,short,total,exact';
 /** The steps of what is not exact are about 6 % apart. */
 const ROUGH_DIGITS = 3;
@@ -18,8 +13,8 @@ const KEEP_MS = 60_000;
 /**
  * One line per cell that holds something, oldest column first, lowest price first. `price` is the
  * lower end of the bucket. Of cells that are only roughly known, long and short are empty.
- * @param {Cells} store
- * @param {{symbol: string, factor?: number}} of the factor is in the store's bucket already
+ * @param {Pick<import('./heat-store.js').HeatStore, 'count' | 'rows' | 'bin' | 'cell'>} store
+ * @param {{symbol: string}} of
  */
 export function csvOf(store, { symbol }) {
   const digits = binDigits(store.bin);
@@ -29,7 +24,7 @@ export function csvOf(store, { symbol }) {
     for (let r = 0; r < store.rows; r++) {
       const cell = store.cell(c, r);
       if (!cell || !(cell.total > 0)) continue;
-      const { exact = true } = cell;
+      const { exact } = cell;
       const sums = exact ? [cell.long, cell.short, cell.total].map((sum) => plain(sum, 2)) : ['', '', rough(cell.total)];
       lines.push([quoted(symbol), formatTime(cell.time), plain(cell.from, digits), bucket, ...sums, exact].join(','));
     }

@@ -48,7 +48,6 @@ export class HeatStore {
     this.count = 0; /* columns in use */
     this.base = 0;
     this.rows = 0;
-    this.dropped = 0; /* columns dropped so far */
     this.codes = new Uint16Array(0);
     /** @type {Map<number, Sides>} by time, the longest known first */
     this.exact = new Map();
@@ -407,7 +406,6 @@ export class HeatStore {
     move(this.candles, 4, NaN);
     this.start = time - (this.columnsKept - 1) * this.step;
     this.count = this.columnsKept;
-    this.dropped += drop;
     this.layout++;
     for (const known of this.exact.keys()) if (known < this.start) this.exact.delete(known);
     return this.count - 1;

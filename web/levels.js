@@ -1,14 +1,13 @@
 /**
- * levels.js - what is reckoned from a column of a HeatStore: sums around a price, the profile, how
- * much stands between the price and any other, and which levels the price has swept away. Pure.
+ * levels.js - what is reckoned from a column of a HeatStore: sums around a price, how much stands
+ * between the price and any other, and which levels the price has swept away. Pure.
  */
 import { decode, encode } from './density-code.js';
 
 /**
  * @typedef {import('./heat-store.js').HeatStore} HeatStore
  * @typedef {import('./heat-store.js').Totals & {from: number, to: number}} Band
- * @typedef {{rows: number, long: Float32Array, short: Float32Array, max: number}} Profile
- * @typedef {{long: Float64Array, short: Float64Array, max: number, crossing: number | null}} Balance
+ * @typedef {{long: Float64Array, short: Float64Array, crossing: number | null}} Balance  row 0 first
  * @typedef {{column: number, row: number, total: number}} Sweep
  */
 
@@ -40,27 +39,12 @@ export function band(store, c, price, share = 0.01) {
 }
 
 /**
- * Long and short of every row.
- * @param {HeatStore} store
- * @param {number} c
- * @returns {Profile | null} max: the largest sum of both; null when the column's sides are not known
- */
-export function profile(store, c) {
-  const sides = store.sides(c);
-  if (!sides) return null;
-  let max = 0;
-  for (let r = 0; r < store.rows; r++) max = Math.max(max, sides.long[r] + sides.short[r]);
-  return { rows: store.rows, ...sides, max };
-}
-
-/**
  * What would be liquidated on the way to each row: longs when the price falls to it, shorts when
  * it rises to it.
  * @param {HeatStore} store
  * @param {number} c
- * @returns {Balance | null} max: the larger of both ends; crossing: the price where both are equal,
- *   the middle where they are so over a stretch, null where a side is empty. Null when the column's
- *   sides are not known
+ * @returns {Balance | null} crossing: the price where both are equal, the middle where they are so
+ *   over a stretch, null where a side is empty. Null when the column's sides are not known
  */
 export function balance(store, c) {
   const sides = store.sides(c);
@@ -70,8 +54,7 @@ export function balance(store, c) {
   const short = new Float64Array(rows);
   for (let r = rows - 1, all = 0; r >= 0; r--) long[r] = all += sides.long[r];
   for (let r = 0, all = 0; r < rows; r++) short[r] = all += sides.short[r];
-  const max = rows > 0 ? Math.max(long[0], short[rows - 1]) : 0;
-  return { long, short, max, crossing: crossingOf(store, long, short) };
+  return { long, short, crossing: crossingOf(store, long, short) };
 }
 
 /**

@@ -3,12 +3,12 @@
  * newest column in profile with its cumulative curves at the right edge, and marks where levels
  * were swept. They know a HeatStore and its reckoning in levels.js, never the network.
  */
-import { balance, profile, sweeps } from './levels.js';
+import { balance, sweeps } from './levels.js';
 import { priceToY } from './heat-primitive.js';
 
 /**
  * @typedef {import('./heat-store.js').HeatStore} HeatStore
- * @typedef {{column: number, row: number, total: number}} Sweep
+ * @typedef {import('./levels.js').Sweep} Sweep
  */
 
 /* Orange and blue: told apart by all eyes, and no candle has them. */
@@ -105,9 +105,9 @@ export class ProfileOverlay extends Overlay {
     super();
     this.bars = true;
     this.curves = true;
-    /** @type {ReturnType<typeof profile> | null} */
+    /** @type {ReturnType<HeatStore['sides']>} */
     this.profile = null;
-    /** @type {ReturnType<typeof balance> | null} */
+    /** @type {ReturnType<typeof balance>} */
     this.balance = null;
     const label = {
       coordinate: () => this.series.priceToCoordinate(this.balance?.crossing) ?? -1,
@@ -134,7 +134,7 @@ export class ProfileOverlay extends Overlay {
   refresh() {
     const { store } = this;
     const c = store ? newestExact(store) : -1;
-    this.profile = store && c >= 0 && this.bars ? profile(store, c) : null;
+    this.profile = store && c >= 0 && this.bars ? store.sides(c) : null;
     this.balance = store && c >= 0 && this.curves ? balance(store, c) : null;
   }
 

@@ -29,7 +29,7 @@ export function rangeSlider(container, { label, low, high, format, onInput }) {
   const words = ['range-low', 'range-high'].map((name) => make('span', { class: name, 'aria-hidden': 'true' }));
   const fill = make('div', { class: 'range-fill' });
   const track = make('div', { class: 'range-track' }, fill, ...handles);
-  const name = make('span', { class: 'range-label', 'aria-hidden': 'true' }, label);
+  const name = make('span', { 'aria-hidden': 'true' }, label);
   const group = make('div', { class: 'range-slider', role: 'group', 'aria-label': label }, name, words[0], track, words[1]);
 
   const show = () => {

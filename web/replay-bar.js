@@ -6,14 +6,7 @@ import { clock } from './format.js';
 import { parseTime } from './rest.js';
 
 /**
- * @typedef {object} Replay as /health tells it; times may also be seconds since 1970
- * @property {string | number} [start]
- * @property {string | number} [end]
- * @property {string | number} position
- * @property {number} speed
- * @property {boolean} [paused]
- * @property {boolean} [control] whether the server lets the page change anything
- *
+ * @typedef {import('./rest.js').Replay} Replay
  * @typedef {object} Options
  * @property {(speed: number) => void} onSpeed
  * @property {(time: number) => void} onPosition seconds since 1970
@@ -48,7 +41,7 @@ class ReplayBar {
     this.start = make('span', { class: 'replay-end' });
     this.end = make('span', { class: 'replay-end' });
     this.time = make('span', { class: 'replay-time' });
-    this.text = make('span', { class: 'replay-text' });
+    this.text = make('span');
     this.controls = make(
       'div',
       { class: 'replay-controls' },
@@ -71,8 +64,8 @@ class ReplayBar {
     });
   }
 
-  /** @param {Replay} replay */
-  set({ start, end, position, speed, paused = false, control = false }) {
+  /** @param {Omit<Replay, 'position'> & {position?: string | number}} replay position: or seconds since 1970 */
+  set({ start, end, position, speed = 1, paused = false, control = false }) {
     this.paused = paused;
     this.controls.hidden = !control;
     this.text.hidden = control;

@@ -98,10 +98,9 @@ export class HeatSession {
   /**
    * Show this symbol, from the beginning.
    * @param {import('./rest.js').SymbolInfo} info
-   * @param {Choice | string} choice a string is a window
+   * @param {Choice} choice
    */
-  async load(info, choice) {
-    const { window, factor = 1, weights = null } = typeof choice === 'string' ? { window: choice } : choice;
+  async load(info, { window, factor = 1, weights = null }) {
     this.close();
     if (info.symbol !== this.info.symbol) this.latest = null;
     Object.assign(this, { info, window, factor, weights });

@@ -12,7 +12,7 @@ function storeOf(columns, bin) {
     rows: Math.max(...columns.map((cells) => cells.length)),
     bin,
     cell: (/** @type {number} */ c, /** @type {number} */ r) =>
-      columns[c][r] && { time: T + 300 * c, from: r * bin, to: (r + 1) * bin, ...columns[c][r] },
+      columns[c][r] && { time: T + 300 * c, from: r * bin, to: (r + 1) * bin, exact: true, ...columns[c][r] },
   };
 }
 
@@ -23,7 +23,7 @@ test('a line per cell that holds something, oldest first', () => {
     { price: 98000, long_density: 1_500_000, short_density: 0.5 },
   ]);
   store.setColumn(T + 300, [{ price: 98000, long_density: 1_500_000, short_density: 0 }]);
-  assert.deepEqual(csvOf(store, { symbol: 'BTCUSDT', factor: 1 }).split('\n'), [
+  assert.deepEqual(csvOf(store, { symbol: 'BTCUSDT' }).split('\n'), [
     'symbol,time,price,bucket,long,short,total,exact',
     'BTCUSDT,2025-12-29T10:00:00Z,98000,100,1500000,0.5,1500000.5,true',
     'BTCUSDT,2025-12-29T10:00:00Z,98100,100,0,812.34,812.34,true',

@@ -1,7 +1,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { HeatStore } from '../heat-store.js';
-import { balance, band, profile, sweeps, sweepsOf } from '../levels.js';
+import { balance, band, sweeps, sweepsOf } from '../levels.js';
 import { parseMatrix } from '../matrix.js';
 import { decode, encode } from '../density-code.js';
 import { matrixBytes, random } from './made.js';
@@ -47,18 +47,10 @@ test('a band of an inexact column has its total only', () => {
   near(total, 21 * decode(store.column(0)[store.rowOf(99500)]), 'total');
 });
 
-test('a profile has both sides of every row', () => {
-  const store = made();
-  const c = store.setColumn(0, [level(500, 5, 2), level(700, 6)]);
-  const { rows, long, short, max } = profile(store, c);
-  assert.deepEqual([rows, long.length, short.length, max], [store.rows, store.rows, store.rows, 7]);
-  assert.deepEqual([long[store.rowOf(500)], short[store.rowOf(500)], long[store.rowOf(600)]], [5, 2, 0]);
-});
-
-test('there is no profile and no balance where sides are not known', () => {
+test('there is no balance where sides are not known', () => {
   const store = made();
   store.setMatrix(parseMatrix(matrixBytes({ start: 0, totals: () => 9 })));
-  assert.deepEqual([profile(store, 0), balance(store, 0), profile(store, 7)], [null, null, null]);
+  assert.deepEqual([balance(store, 0), balance(store, 7)], [null, null]);
 });
 
 test('a balance sums what stands on the way', () => {
@@ -66,14 +58,13 @@ test('a balance sums what stands on the way', () => {
   for (let round = 0; round < 40; round++) {
     const store = made();
     const c = randomColumn(store, next, 0);
-    const { long, short, max } = balance(store, c);
+    const { long, short } = balance(store, c);
     for (let r = 0; r < store.rows; r++) {
       let [above, below] = [0, 0];
       for (let k = r; k < store.rows; k++) above += store.cell(c, k).long;
       for (let k = 0; k <= r; k++) below += store.cell(c, k).short;
       assert.deepEqual([long[r], short[r]], [above, below], `row ${r}`);
     }
-    assert.equal(max, Math.max(long[0], short[store.rows - 1]));
   }
 });
 
@@ -93,7 +84,8 @@ test('the curves cross where shorts below are as much as longs above', () => {
   for (let round = 0; round < 60; round++) {
     const store = made([100, 0.1, 0.0002][round % 3]);
     const c = randomColumn(store, next, 0);
-    const { crossing, max } = balance(store, c);
+    const { crossing, long } = balance(store, c);
+    const none = 1e-9 * long[0];
     /* Halving finds both ends of the stretch of prices where it is 0. */
     const end = (isPast) => {
       let [low, high] = [0, store.priceOf(store.rows)];
@@ -104,7 +96,7 @@ test('the curves cross where shorts below are as much as longs above', () => {
       }
       return low;
     };
-    const wanted = (end((e) => e > -1e-9 * max) + end((e) => e > 1e-9 * max)) / 2;
+    const wanted = (end((e) => e > -none) + end((e) => e > none)) / 2;
     assert.ok(Math.abs(crossing - wanted) < store.bin * 1e-3, `round ${round}: ${crossing}, not ${wanted}`);
   }
 });

@@ -72,7 +72,7 @@ const density = ({ store }, c) => store.cell(c, store.rowOf(98000))?.long;
 test('a window is loaded up to the newest data', async (t) => {
   const server = fakeServer();
   const [s, seen] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.equal(seen.stores, 1);
   assert.deepEqual([s.store.count, s.store.end], [144, NOW]);
   assert.equal(density(s, 143), NOW / 300);
@@ -83,7 +83,7 @@ test('a window is loaded up to the newest data', async (t) => {
 
 test('a snapshot becomes the column of its time, and its price the candle', async (t) => {
   const [s, seen] = session(t, fakeServer());
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.equal(s.apply(snapshot(NOW + 300, { density: 77 })), true);
   assert.deepEqual(seen.columns, [144]);
   assert.equal(density(s, 144), 77);
@@ -92,7 +92,7 @@ test('a snapshot becomes the column of its time, and its price the candle', asyn
 
 test('a snapshot that came while loading is shown after', async (t) => {
   const [s] = session(t, fakeServer());
-  const loading = s.load(BTC, '12h');
+  const loading = s.load(BTC, { window: '12h' });
   s.apply(snapshot(NOW + 300, { density: 77 }));
   await loading;
   assert.equal(density(s, 144), 77);
@@ -100,7 +100,7 @@ test('a snapshot that came while loading is shown after', async (t) => {
 
 test('snapshots of other symbols and ill-formed ones are refused', async (t) => {
   const [s] = session(t, fakeServer());
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.equal(s.apply(snapshot(NOW, { symbol: 'ETHUSDT' })), false);
   assert.equal(s.apply({ ...snapshot(NOW), timestamp: 'soon' }), false);
   assert.equal(s.apply({ ...snapshot(NOW), data: {} }), false);
@@ -110,7 +110,7 @@ test('snapshots of other symbols and ill-formed ones are refused', async (t) => 
 test('missed columns are asked for again', async (t) => {
   const server = fakeServer();
   const [s, seen] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   server.until = NOW + 1500;
   s.apply(snapshot(NOW + 1500));
   assert.equal(density(s, 145), undefined);
@@ -126,7 +126,7 @@ test('missed columns are asked for again', async (t) => {
 test('a snapshot a moment older than the history asks for nothing backwards', async (t) => {
   const server = fakeServer();
   const [s, seen] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   s.apply(snapshot(NOW - 300));
   await sleep(60);
   assert.equal(seen.stores, 1);
@@ -137,7 +137,7 @@ test('a snapshot a moment older than the history asks for nothing backwards', as
 test('what the server does not have is asked for once', async (t) => {
   const server = fakeServer({ missing: [NOW + 300] });
   const [s] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   for (let i = 2; i < 6; i++) {
     server.until = NOW + i * 300;
     s.apply(snapshot(server.until));
@@ -149,7 +149,7 @@ test('what the server does not have is asked for once', async (t) => {
 test('a new epoch begins the history anew, at the new clock', async (t) => {
   const server = fakeServer();
   const [s, seen] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   s.apply(snapshot(NOW + 300));
   server.until = NOW - 86400;
   s.apply(snapshot(NOW - 86400, { epoch: 'b' }));
@@ -163,7 +163,7 @@ test('a new epoch begins the history anew, at the new clock', async (t) => {
 
 test('a clock that goes back begins the history anew', async (t) => {
   const [s, seen] = session(t, fakeServer());
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   s.apply(snapshot(NOW + 300));
   s.apply(snapshot(NOW - 300));
   await sleep(60);
@@ -173,7 +173,7 @@ test('a clock that goes back begins the history anew', async (t) => {
 test('another bucket size begins the history anew with it', async (t) => {
   const server = fakeServer();
   const [s] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   s.apply(snapshot(NOW + 300, { bin: 50 }));
   await sleep(60);
   assert.equal(server.historyAsked.at(-1).bin, 50);
@@ -183,7 +183,7 @@ test('another bucket size begins the history anew with it', async (t) => {
 test('in a wider interval than the stream has, columns come from REST only', async (t) => {
   const server = fakeServer({ step: 900 });
   const [s] = session(t, server);
-  await s.load(BTC, '14d');
+  await s.load(BTC, { window: '14d' });
   assert.equal(server.historyAsked[0].interval, '15m');
   server.until = NOW + 900;
   s.apply(snapshot(NOW + 900, { density: 77 }));
@@ -203,7 +203,7 @@ test('too many levels: the next coarser interval is tried', async (t) => {
     return answer(request);
   };
   const [s, seen] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.deepEqual(seen.errors, []);
   assert.equal(s.interval, '30m');
   assert.equal(s.store.count, 24);
@@ -213,24 +213,24 @@ test('other errors are told, and loading again works', async (t) => {
   const server = fakeServer();
   const [s, seen] = session(t, server);
   server.fail = new RestError(503, 'busy');
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.equal(seen.errors[0].message, 'busy');
   assert.equal(s.store, null);
   server.fail = null;
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.equal(s.store.count, 144);
 });
 
 test('a choice made while loading wins', async (t) => {
   const [s, seen] = session(t, fakeServer());
-  await Promise.all([s.load(BTC, '24h'), s.load(BTC, '12h')]);
+  await Promise.all([s.load(BTC, { window: '24h' }), s.load(BTC, { window: '12h' })]);
   assert.equal(seen.stores, 1);
   assert.equal(s.store.count, 144);
 });
 
 test('a symbol without data has an empty store', async (t) => {
   const [s, seen] = session(t, fakeServer({ until: 0 }));
-  await s.load({ symbol: 'NEWUSDT', end_time: formatTime(NOW), price_bin_size: 1 }, '12h');
+  await s.load({ symbol: 'NEWUSDT', end_time: formatTime(NOW), price_bin_size: 1 }, { window: '12h' });
   assert.equal(s.store.count, 0);
   assert.equal(seen.errors.length, 0);
 });
@@ -252,7 +252,7 @@ test('a history of totals is shown, and the newest column is the stream\'s', asy
 test('gaps in a history of totals are gaps', async (t) => {
   const server = fakeServer({ knowsMatrix: true, missing: [NOW - 600, NOW - 300] });
   const [s] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   const known = [3, 2, 1, 0].map((back) => s.store.isKnown(s.store.columnOf(NOW - back * 300)));
   assert.deepEqual(known, [true, false, false, true]);
   assert.equal(s.store.firstHole(), -1);
@@ -281,7 +281,7 @@ test('of exact columns wanted meanwhile the last is fetched', async (t) => {
     return answer(request);
   };
   const [s] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   const answers = await Promise.all([10, 11, 12, 13, 10, 13].map((c) => s.wantExact(c)));
   assert.deepEqual(answers, [true, false, false, true, true, true]);
   assert.deepEqual(server.historyAsked.map(({ at }) => s.store.columnOf(at[0])), [10, 13]);
@@ -291,7 +291,7 @@ test('there is no exact column of what is not there', async (t) => {
   const server = fakeServer({ knowsMatrix: true, missing: [NOW - 300] });
   const [s] = session(t, server);
   assert.equal(await s.wantExact(3), false);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   const wanted = [-1, s.store.count, s.store.columnOf(NOW - 300)];
   assert.deepEqual(await Promise.all(wanted.map((c) => s.wantExact(c))), [false, false, false]);
   assert.equal(server.historyAsked.length, 0);
@@ -306,7 +306,7 @@ test('of a server that gives all columns only the one wanted is taken', async (t
   const answer = server.getHistory;
   server.getHistory = (request) => answer({ ...request, at: undefined });
   const [s, seen] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.equal(await s.wantExact(50), true);
   assert.deepEqual(seen.columns, [50]);
 });
@@ -314,9 +314,9 @@ test('of a server that gives all columns only the one wanted is taken', async (t
 test('an exact column that comes after another choice is dropped', async (t) => {
   const server = fakeServer({ knowsMatrix: true });
   const [s, seen] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   const wanted = s.wantExact(3);
-  await s.load(BTC, '24h');
+  await s.load(BTC, { window: '24h' });
   assert.equal(await wanted, false);
   assert.deepEqual(seen.columns, []);
   assert.equal(await s.wantExact(3), true);
@@ -344,7 +344,7 @@ test('a decimal bucket times a factor is a decimal', async (t) => {
 
 test('a bucket that is first heard of from the stream begins the history anew', async (t) => {
   const [s, seen] = session(t, fakeServer());
-  await s.load({ symbol: 'BTCUSDT', end_time: formatTime(NOW) }, '12h');
+  await s.load({ symbol: 'BTCUSDT', end_time: formatTime(NOW) }, { window: '12h' });
   s.apply(snapshot(NOW, { bin: 50 }));
   await sleep(60);
   assert.deepEqual([seen.stores, s.store.bin], [2, 50]);
@@ -391,14 +391,14 @@ test('another epoch keeps bucket and weights', async (t) => {
   await sleep(60);
   assert.equal(server.matrixAsked.length, 2);
   assert.deepEqual([s.store.bin, s.weights, s.window], [200, '5:1', '12h']);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.deepEqual([s.store.bin, s.weights, s.isLive], [100, null, true]);
 });
 
 test('many missed columns are asked for as a matrix, few as exact ones', async (t) => {
   const server = fakeServer({ knowsMatrix: true });
   const [s, seen] = session(t, server);
-  await s.load(BTC, '24h');
+  await s.load(BTC, { window: '24h' });
   server.until = NOW + 300 * 20;
   s.apply(snapshot(server.until));
   await sleep(60);
@@ -426,7 +426,7 @@ test('too many cells for a matrix: the next coarser interval is tried', async (t
     return answer(request);
   };
   const [s, seen] = session(t, server);
-  await s.load(BTC, '7d');
+  await s.load(BTC, { window: '7d' });
   assert.deepEqual([seen.errors, s.interval, s.store.count], [[], '15m', 672]);
 });
 
@@ -434,6 +434,6 @@ test('a history that cannot be read is told', async (t) => {
   const server = fakeServer();
   server.getMatrix = async () => parseMatrix(matrixBytes({ columns: 3, rows: 3 }).slice(0, -1));
   const [s, seen] = session(t, server);
-  await s.load(BTC, '12h');
+  await s.load(BTC, { window: '12h' });
   assert.match(seen.errors[0].message, /8 cells/);
 });
