@@ -55,7 +55,7 @@ class SymbolPicker {
     this.list = make('ul', { id: uniqueId('picker'), class: 'picker-list', role: 'listbox', 'aria-label': label });
     this.nothing = make('p', { class: 'picker-nothing' }, 'No such market');
     this.popup = make('div', { class: 'picker-popup', hidden: true }, this.list, this.nothing);
-    this.count = make('span', { class: 'widget-unseen', role: 'status' });
+    this.count = make('span', { class: 'unseen', role: 'status' });
     this.input = make('input', {
       class: 'picker-input',
       type: 'text',
