@@ -19,6 +19,7 @@ export class HeatmapWebSocket {
     pongTimeout: number;
     slowFor: number;
     rateLimitPause: number;
+    mendPause: number;
     hiddenInterval: number;
     pollUnit: number;
     pollUrl: (symbol: string) => string;
@@ -183,6 +184,11 @@ export type Options = {
      */
     rateLimitPause?: number | undefined;
     /**
+     * ms, the most before a whole state that was of no use is asked for again;
+     * doubles from one to the next, up to 16 times
+     */
+    mendPause?: number | undefined;
+    /**
      * seconds between snapshots while the page is hidden
      */
     hiddenInterval?: number | undefined;
@@ -208,4 +214,12 @@ export type Subscription = {
      * deltas are of no use until a snapshot comes
      */
     awaitsWhole: boolean;
+    /**
+     * how often the whole was asked for since all was well
+     */
+    mends: number;
+    /**
+     * performance.now() of the last of them
+     */
+    mendedAt: number;
 };

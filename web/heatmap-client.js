@@ -58,6 +58,8 @@ import { advance, isNews, snapshotOf } from './heatmap-state.js';
  * @property {number} [pongTimeout] ms of silence after our ping that mean death
  * @property {number} [slowFor] ms that a slow-consumer warning lasts
  * @property {number} [rateLimitPause] ms, the most before a request is repeated that the server ignored
+ * @property {number} [mendPause] ms, the most before a whole state that was of no use is asked for again;
+ *   doubles from one to the next, up to 16 times
  * @property {number} [hiddenInterval] seconds between snapshots while the page is hidden
  * @property {number} [pollUnit] ms per second of update interval while polling
  * @property {(symbol: string) => string} [pollUrl]
@@ -69,6 +71,8 @@ import { advance, isNews, snapshotOf } from './heatmap-state.js';
  * @property {number | undefined} interval seconds; undefined: the server's own rhythm
  * @property {import('./heatmap-state.js').State | null} state
  * @property {boolean} awaitsWhole deltas are of no use until a snapshot comes
+ * @property {number} mends how often the whole was asked for since all was well
+ * @property {number} mendedAt performance.now() of the last of them
  */
 
 const OPEN = 1; /* WebSocket.OPEN */
@@ -78,9 +82,8 @@ const SYMBOLS_MAX = 20;
 const INTERVAL_DEFAULT = 5; /* seconds between polls where the server would choose */
 const INTERVAL_MAX = 60;
 const PROBE_TIMEOUT = 5000;
+const MEND_PAUSES = 16; /* of mendPause, at most */
 const NOTHING = { prices: [], long: [], short: [] };
-/* What belongs to one connection. */
-const TIMERS_OF_CONNECTION = ['open', 'healthy', 'pong', 'slow', 'resend'];
 
 export class HeatmapWebSocket {
   /** @type {WebSocketLike | null} */
@@ -103,7 +106,7 @@ export class HeatmapWebSocket {
   /** @type {Map<string, {stop: () => void, answered: boolean}>} by symbol */
   #polls = new Map();
   #keepaliveMs = 0;
-  /** @type {Record<string, ReturnType<typeof setTimeout> | undefined>} at most one of each name */
+  /** @type {Record<string, ReturnType<typeof setTimeout>>} at most one of each name */
   #timers = {};
 
   /**
@@ -126,6 +129,7 @@ export class HeatmapWebSocket {
     this.pongTimeout = options.pongTimeout ?? 10_000;
     this.slowFor = options.slowFor ?? 10_000;
     this.rateLimitPause = options.rateLimitPause ?? 2000;
+    this.mendPause = options.mendPause ?? 500;
     this.hiddenInterval = options.hiddenInterval ?? INTERVAL_MAX;
     this.pollUnit = options.pollUnit ?? 1000;
     this.pollUrl = options.pollUrl ?? ((symbol) => latestUrl(url, symbol));
@@ -171,7 +175,8 @@ export class HeatmapWebSocket {
    */
   subscribe(symbols, { updateInterval } = {}) {
     for (const symbol of symbols) {
-      this.#subscriptions.set(symbol, { interval: updateInterval, state: null, awaitsWhole: false });
+      this.#cancel(`mend ${symbol}`);
+      this.#subscriptions.set(symbol, newSubscription(updateInterval));
     }
     this.#sendSubscribe(symbols);
     if (this.#polling) for (const symbol of symbols) this.#poll(symbol);
@@ -180,6 +185,7 @@ export class HeatmapWebSocket {
   /** @param {string[]} symbols */
   unsubscribe(symbols) {
     for (const symbol of symbols) {
+      this.#cancel(`mend ${symbol}`);
       this.#subscriptions.delete(symbol);
       this.#polls.get(symbol)?.stop();
       this.#polls.delete(symbol);
@@ -339,7 +345,7 @@ export class HeatmapWebSocket {
     const ws = this.#release();
     if (ws?.terminate) ws.terminate(); /* a close handshake with a dead peer may take minutes */
     else ws?.close();
-    for (const name of TIMERS_OF_CONNECTION) this.#cancel(name);
+    for (const name of Object.keys(this.#timers)) if (name !== 'watch') this.#cancel(name);
     if (!this.#wanted) return;
 
     this.#reason = reason;
@@ -466,11 +472,12 @@ export class HeatmapWebSocket {
     try {
       next = raw ? { message, columns: NOTHING } : advance(kept.state, message);
     } catch (error) {
+      if (!polled) this.#mend(kept, message);
       this.#complain(error);
       return;
     }
     if (!next) {
-      this.#mend(kept, message);
+      if (!polled) this.#mend(kept, message);
       return;
     }
     const isNew = isNews(kept.state?.message, message, polled);
@@ -479,16 +486,36 @@ export class HeatmapWebSocket {
   }
 
   /**
-   * A delta that does not apply to what we have. One that is older than it crossed a request of
-   * ours; after any other only the whole helps.
+   * A message that is of no use. A delta that is older than what we have crossed a request of ours;
+   * after any other only the whole helps.
    * @param {Subscription} kept
    * @param {any} message
    */
   #mend(kept, message) {
     const had = kept.state?.message;
-    if (kept.awaitsWhole || (had?.epoch === message.epoch && message.seq <= had?.seq)) return;
+    const isOld = had?.epoch === message.epoch && message.seq <= had?.seq;
+    if (message.type === 'delta' && (kept.awaitsWhole || isOld)) return;
     kept.awaitsWhole = true;
-    this.#sendSubscribe([message.symbol]);
+    this.#askWhole(kept, message.symbol);
+  }
+
+  /**
+   * At once; but a server that needs it again and again would be asked without end.
+   * @param {Subscription} kept
+   * @param {string} symbol
+   */
+  #askWhole(kept, symbol) {
+    const name = `mend ${symbol}`;
+    if (this.#timers[name]) return;
+    if (performance.now() - kept.mendedAt > this.healthyAfter) kept.mends = 0;
+    const ask = () => {
+      if (!kept.awaitsWhole) return; /* it came by itself */
+      kept.mendedAt = performance.now();
+      this.#sendSubscribe([symbol]);
+    };
+    const most = this.mendPause * Math.min(2 ** (kept.mends - 1), MEND_PAUSES);
+    if (kept.mends++ === 0) ask();
+    else this.#after(name, most * (0.5 + this.random() / 2), ask);
   }
 
   /** The server ignored a request of ours; which one shows by what it acknowledges. */
@@ -643,7 +670,7 @@ export class HeatmapWebSocket {
   #after(name, ms, run) {
     this.#cancel(name);
     this.#timers[name] = setTimeout(() => {
-      this.#timers[name] = undefined;
+      delete this.#timers[name];
       run();
     }, ms);
   }
@@ -651,7 +678,7 @@ export class HeatmapWebSocket {
   /** @param {string} name */
   #cancel(name) {
     clearTimeout(this.#timers[name]);
-    this.#timers[name] = undefined;
+    delete this.#timers[name];
   }
 }
 
@@ -680,6 +707,11 @@ function repeat(ask, timeout) {
     clearTimeout(timer);
     abort.abort();
   };
+}
+
+/** @param {number | undefined} interval @returns {Subscription} */
+function newSubscription(interval) {
+  return { interval, state: null, awaitsWhole: false, mends: 0, mendedAt: 0 };
 }
 
 /** @param {any} error */

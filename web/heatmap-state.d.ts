@@ -17,6 +17,7 @@
  */
 /**
  * The state after a message, or null where a delta does not belong to the state.
+ * Throws where the levels of a message cannot be read.
  * @param {State | null} state
  * @param {any} message snapshot or delta
  * @returns {State | null}

@@ -19,6 +19,7 @@
 
 /**
  * The state after a message, or null where a delta does not belong to the state.
+ * Throws where the levels of a message cannot be read.
  * @param {State | null} state
  * @param {any} message snapshot or delta
  * @returns {State | null}
@@ -57,7 +58,12 @@ export function isNews(former, message, polled) {
 
 /** @param {any} data @returns {Columns} with whole prices, ascending */
 function columnsOf({ levels, price_bin_size }) {
-  if (!Array.isArray(levels)) return { ...levels, prices: pricesOf(levels.prices, price_bin_size) };
+  if (!Array.isArray(levels)) {
+    const { prices, long, short } = levels;
+    const fit = [prices, long, short].every((each) => Array.isArray(each) && each.length === prices.length);
+    if (!fit) throw new Error('the columns of a message are not as long as each other');
+    return { prices: pricesOf(prices, price_bin_size), long, short };
+  }
   return {
     prices: levels.map(({ price }) => price),
     long: levels.map(({ long_density }) => long_density),

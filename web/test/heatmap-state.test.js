@@ -107,3 +107,13 @@ test('without versions a socket is believed, and of polls the time decides', () 
   assert.equal(isNews(at('a'), at('a'), true), false);
   assert.equal(isNews(at('a'), at('b'), true), true);
 });
+
+test('columns that are not all as long as each other are none', () => {
+  const whole = { prices: [100, 1], long: [1, 2], short: [3, 4] };
+  for (const broken of [{ long: [1] }, { short: [3, 4, 5] }, { prices: [100] }, { prices: [] }, { long: undefined }, { short: 'ab' }]) {
+    const levels = { ...whole, ...broken };
+    assert.throws(() => advance(null, message('snapshot', {}, { levels })), /columns/, JSON.stringify(levels));
+    assert.throws(() => advance(advance(null, SNAPSHOT), change(levels)), /columns/);
+  }
+  assert.equal(snapshotOf(advance(null, message('snapshot', {}, { levels: whole }))).data.levels.length, 2);
+});
