@@ -37,6 +37,7 @@ struct live {
     uint64_t created, consumed; /* positions since it, not yet published */
     struct publication *latest; /* reference held */
     struct snapshot snapshot;   /* reused memory */
+    int64_t built_ms;           /* when the last build was begun; 0 before the first */
     struct refresh *refresh;    /* the job under way; NULL for none */
     bool refresh_again;         /* somebody asked meanwhile */
     bool has_subscribers;
@@ -79,6 +80,7 @@ struct engine {
     int64_t history_ms;
     uint64_t epoch; /* the last one begun, of any symbol */
     uv_timer_t tick;
+    uv_timer_t rebuild;          /* when a build that was too soon may be begun */
     size_t refresh_count;        /* jobs under way */
     size_t sweep_at, sweep_left; /* the symbol a tick looks at next, and how many are left */
 };
@@ -307,8 +309,10 @@ static void take_build(struct live *live, struct refresh *r)
     live->lap = r->lap;
     live->created = live->consumed = 0;
     begin_epoch(live);
-    log_info("heatmap built", F_STR("symbol", r->name), F_INT("candles", (int64_t)r->row_count),
-             F_DOUBLE("ms", ms));
+    /* As often as somebody moves a replay: no news to the operator but the first time. */
+    log_write(live->engine->is_replay && live->latest ? LOG_DEBUG : LOG_INFO, "heatmap built",
+              F_STR("symbol", r->name), F_INT("candles", (int64_t)r->row_count), F_DOUBLE("ms", ms),
+              F_END);
 }
 
 static void take_rows(struct live *live, const struct refresh *r)
@@ -365,6 +369,7 @@ static void submit_refresh(struct live *live, int64_t until_ms, uint64_t lap)
     live->refresh = r;
     if (!store_submit(engine->store, engine->loop, &r->job)) {
         engine->refresh_count++;
+        if (r->is_build) live->built_ms = now_ms(engine);
         return;
     }
     live->refresh = NULL; /* the store is busy or closing: the next tick asks again */
@@ -375,6 +380,21 @@ static void submit_refresh(struct live *live, int64_t until_ms, uint64_t lap)
 static bool is_far_behind(const struct live *live, int64_t until_ms)
 {
     return until_ms - live->applied_ms > CATCH_UP_CANDLES_MAX * live->symbol.step_ms;
+}
+
+static void on_rebuild(uv_timer_t *rebuild);
+
+/* Else it is begun when it may be. */
+static bool may_build(const struct live *live)
+{
+    struct engine *engine = live->engine;
+    int64_t wait_ms = live->built_ms + LIMIT_REBUILD_MS - now_ms(engine);
+    uv_timer_t *rebuild = &engine->rebuild;
+
+    if (!live->built_ms || wait_ms <= 0 || engine->is_stopping) return true;
+    if (!uv_is_active((uv_handle_t *)rebuild) || uv_timer_get_due_in(rebuild) > (uint64_t)wait_ms)
+        uv_timer_start(rebuild, on_rebuild, (uint64_t)wait_ms, 0);
+    return false;
 }
 
 /* A replay that began again or was moved is another run, and so is a heatmap built anew: a new
@@ -393,7 +413,8 @@ static void start_refresh(struct live *live)
     }
     clock = clock_of(engine, &live->symbol);
     until_ms = visible_at(&live->symbol, clock.clock_ms);
-    if (live->map && (clock.lap != live->lap || is_far_behind(live, until_ms))) {
+    if (!live->map || clock.lap != live->lap || is_far_behind(live, until_ms)) {
+        if (!may_build(live)) return;
         heatmap_free(live->map);
         live->map = NULL;
     }
@@ -407,9 +428,11 @@ static void start_refresh(struct live *live)
 
 static void tick_live(struct live *live, int64_t now)
 {
+    bool is_wanted = live->has_subscribers || live->waiter_count;
+
     if (live->symbol.is_published) return; /* nobody here could build it again */
-    if (!live->has_subscribers && (live->is_forgotten || !live->latest)) return;
-    if (!live->has_subscribers && now - live->idle_since_ms >= IDLE_MS) {
+    if (!is_wanted && (live->is_forgotten || !live->latest)) return;
+    if (!is_wanted && now - live->idle_since_ms >= IDLE_MS) {
         live->is_forgotten = true;
         server_forget(live->engine->server, live->symbol.id, live->version);
         return;
@@ -435,6 +458,17 @@ static void on_tick(uv_timer_t *tick)
 
     if (!engine->sweep_left) engine->sweep_left = engine->count;
     go_on_sweeping(engine);
+}
+
+static void sweep_all(struct engine *engine)
+{
+    engine->sweep_left = engine->count;
+    go_on_sweeping(engine);
+}
+
+static void on_rebuild(uv_timer_t *rebuild)
+{
+    sweep_all(container_of(rebuild, struct engine, rebuild));
 }
 
 /* --- what the serve floor asks, and what feeds tell --- */
@@ -537,15 +571,17 @@ static void follow_position(struct engine *engine)
 
         if (!symbol->is_published) symbol->price = 0; /* it may be yet to come */
     }
-    engine->sweep_left = engine->count;
-    go_on_sweeping(engine);
+    sweep_all(engine);
 }
 
-void engine_change_replay(struct engine *engine, const struct replay_change *change)
+bool engine_change_replay(struct engine *engine, const struct replay_change *change)
 {
+    struct replay_changed changed;
+
     assert(engine->is_replay);
-    clocks_change(&engine->clocks, change, real_ms());
-    if (change->has_position) follow_position(engine);
+    changed = clocks_change(&engine->clocks, change, real_ms());
+    if (changed.position) follow_position(engine);
+    return changed.pace || changed.position;
 }
 
 /* --- symbols --- */
@@ -706,12 +742,16 @@ void engine_start(struct engine *engine, struct server *server)
         server_add_topic(server, engine->lives[i].symbol.name, (uint32_t)i);
     uv_timer_init(&engine->loop->uv, &engine->tick);
     uv_timer_start(&engine->tick, on_tick, interval_ms, interval_ms);
+    uv_timer_init(&engine->loop->uv, &engine->rebuild);
 }
 
 void engine_stop(struct engine *engine)
 {
     engine->is_stopping = true;
     uv_close((uv_handle_t *)&engine->tick, NULL);
+    uv_close((uv_handle_t *)&engine->rebuild, NULL);
+    for (size_t i = 0; i < engine->count; i++)
+        if (!engine->lives[i].refresh) answer_waiters(&engine->lives[i], 503);
 }
 
 void engine_free(struct engine *engine)

@@ -1,7 +1,11 @@
 #include "replay_control.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "replay_body.h"
+
+/* Between two lines of the log. */
+#define LOG_INTERVAL_MS 1000
 
 void replay_control_write(const struct engine *engine, struct buf *out)
 {
@@ -42,24 +46,32 @@ static void fail_position(const struct replay_state *replay, struct site_respons
     buf_deinit(&text);
 }
 
-/* Who looks at it sees it jump: whoever did that, the operator can tell that somebody did. */
-static void log_change(const struct engine *engine)
+/* Who looks at it sees it jump: whoever did that, the operator can tell that somebody did. As often
+ * as somebody likes to, so not every time. */
+static void log_change(struct replay_control *control)
 {
-    struct replay_state replay = engine_replay(engine);
+    struct replay_state replay = engine_replay(control->engine);
+    int64_t now_ms = clock_monotonic_us() / 1000;
     struct buf position = {0};
 
+    if (control->logged_ms && now_ms - control->logged_ms < LOG_INTERVAL_MS) {
+        control->unlogged_count++;
+        return;
+    }
     if (replay.position_ms >= 0) buf_add_time(&position, replay.position_ms);
     buf_add_char(&position, '\0');
     log_info("replay changed", F_DOUBLE("speed", replay.speed),
-             F_STR("paused", replay.is_paused ? "true" : "false"),
-             F_STR("position", position.data));
+             F_STR("paused", replay.is_paused ? "true" : "false"), F_STR("position", position.data),
+             F_INT("unlogged", control->unlogged_count));
     buf_deinit(&position);
+    control->logged_ms = now_ms;
+    control->unlogged_count = 0;
 }
 
-static void change(struct engine *engine, const struct replay_change *wish,
+static void change(struct replay_control *control, const struct replay_change *wish,
                    struct site_response *response)
 {
-    struct replay_state replay = engine_replay(engine);
+    struct replay_state replay = engine_replay(control->engine);
     struct buf body = {0};
 
     if (wish->has_position &&
@@ -67,14 +79,13 @@ static void change(struct engine *engine, const struct replay_change *wish,
         fail_position(&replay, response);
         return;
     }
-    engine_change_replay(engine, wish);
-    replay_control_write(engine, &body);
-    log_change(engine);
+    if (engine_change_replay(control->engine, wish)) log_change(control);
+    replay_control_write(control->engine, &body);
     *response = (struct site_response){
         .status = 200, .content_type = "application/json", .body = blob_take(&body)};
 }
 
-void replay_control_answer(struct engine *engine, struct site_request *request)
+void replay_control_answer(struct replay_control *control, struct site_request *request)
 {
     struct replay_change wish;
     char message[256];
@@ -82,6 +93,6 @@ void replay_control_answer(struct engine *engine, struct site_request *request)
     if (replay_body_parse(request->body, &wish, message, sizeof(message)))
         site_fail(&request->response, 422, message);
     else
-        change(engine, &wish, &request->response);
+        change(control, &wish, &request->response);
     site_answer(request);
 }

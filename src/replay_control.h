@@ -6,6 +6,13 @@
 
 #include "engine.h"
 
+/* `{engine}` is a valid start. */
+struct replay_control {
+    struct engine *engine;
+    int64_t logged_ms;      /* when a change was logged; 0 for never */
+    int64_t unlogged_count; /* changes since */
+};
+
 /* {"speed":…,"position":…,"start":…,"end":…,"paused":…,"control":…}, of /health too. Only where the
  * feed is a replay. */
 void replay_control_write(const struct engine *engine, struct buf *out);
@@ -14,6 +21,6 @@ void replay_control_write(const struct engine *engine, struct buf *out);
 const char *replay_control_closed(const struct engine *engine);
 
 /* Takes the request. */
-void replay_control_answer(struct engine *engine, struct site_request *request);
+void replay_control_answer(struct replay_control *control, struct site_request *request);
 
 #endif

@@ -15,6 +15,7 @@
 struct rest {
     struct engine *engine;
     struct server *server;
+    struct replay_control control;
     struct rest_history *history;
     struct rest_metrics *metrics;
     int64_t started_us;
@@ -203,7 +204,7 @@ void rest_on_request(void *context, struct site_request *request)
         return;
     }
     if (request->is_control) {
-        replay_control_answer(rest->engine, request);
+        replay_control_answer(&rest->control, request);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
@@ -224,6 +225,7 @@ struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *st
     struct rest *rest = mem_zalloc(sizeof(*rest));
 
     rest->engine = engine;
+    rest->control.engine = engine;
     rest->metrics = rest_metrics_new(engine, loop, store);
     rest->history = rest_history_new(engine, loop, store);
     rest->started_us = clock_monotonic_us();

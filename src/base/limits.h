@@ -89,6 +89,10 @@
 #define LIMIT_REPLAY_SPEED_MIN 0.001
 #define LIMIT_REPLAY_SPEED_MAX 1000000
 
+/* Between two times that one symbol's heatmap is built anew: whoever drags a replay's position
+ * costs subscribers an epoch and a whole snapshot this often, and not at every step. */
+#define LIMIT_REBUILD_MS 250
+
 /* File descriptors that are not for connections: the database, pipes, what libraries open. */
 #define LIMIT_FILES_RESERVED 48
 /* Connections refused with 503 that linger to read it; beyond, they are cut at once. */

@@ -69,18 +69,48 @@ struct replay_state clocks_state(const struct clocks *clocks, int64_t now_ms)
     return state;
 }
 
-static void seek(struct clocks *clocks, int64_t time_ms, int64_t now_ms)
+static bool set_pace(struct clocks *clocks, const struct replay_change *change, int64_t now_ms)
 {
+    struct replay *replay = &clocks->replay;
+    double speed = change->has_speed ? change->speed : replay->speed;
+    bool is_paused = change->has_paused ? change->is_paused : replay->is_paused;
+
+    if (speed == replay->speed && is_paused == replay->is_paused) return false;
+    for (size_t i = 0; i < clocks->count; i++)
+        clocks->clocks[i] = clocks_at(clocks, i, now_ms);
+    replay->speed = speed;
+    replay->is_paused = is_paused;
+    return true;
+}
+
+/* Do they all stand as they would after seek()? */
+static bool stand_at(const struct clocks *clocks, int64_t time_ms, int64_t now_ms)
+{
+    for (size_t i = 0; i < clocks->count; i++) {
+        struct replay_clock now = clocks_at(clocks, i, now_ms);
+        struct replay_clock then = replay_seek(&now, time_ms, now_ms);
+
+        if (!has_data(&now)) continue;
+        if (now.clock_ms != then.clock_ms || now.part_ms > 0 || now.held_ms > 0) return false;
+    }
+    return clocks->leader == find_leader(clocks, time_ms);
+}
+
+static bool seek(struct clocks *clocks, int64_t time_ms, int64_t now_ms)
+{
+    if (stand_at(clocks, time_ms, now_ms)) return false;
     for (size_t i = 0; i < clocks->count; i++)
         clocks->clocks[i] = replay_seek(&clocks->clocks[i], time_ms, now_ms);
     clocks->leader = find_leader(clocks, time_ms);
+    return true;
 }
 
-void clocks_change(struct clocks *clocks, const struct replay_change *change, int64_t now_ms)
+struct replay_changed clocks_change(struct clocks *clocks, const struct replay_change *change,
+                                    int64_t now_ms)
 {
-    for (size_t i = 0; i < clocks->count; i++)
-        clocks->clocks[i] = clocks_at(clocks, i, now_ms);
-    if (change->has_speed) clocks->replay.speed = change->speed;
-    if (change->has_paused) clocks->replay.is_paused = change->is_paused;
-    if (change->has_position) seek(clocks, change->position_ms, now_ms);
+    struct replay_changed changed = {0};
+
+    changed.pace = set_pace(clocks, change, now_ms);
+    if (change->has_position) changed.position = seek(clocks, change->position_ms, now_ms);
+    return changed;
 }

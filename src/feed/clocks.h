@@ -44,7 +44,15 @@ struct replay_change {
     int64_t position_ms;
 };
 
-/* What has passed until now keeps the speed that it had. A new position is a new lap of all. */
-void clocks_change(struct clocks *clocks, const struct replay_change *change, int64_t now_ms);
+/* What has become so: not what was so already, for which no clock is touched. */
+struct replay_changed {
+    bool pace; /* speed or pause */
+    bool position;
+};
+
+/* What has passed until now keeps the speed that it had. A new position is a new lap of all; it is
+ * none where the clocks stand already. */
+struct replay_changed clocks_change(struct clocks *clocks, const struct replay_change *change,
+                                    int64_t now_ms);
 
 #endif

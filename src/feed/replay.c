@@ -50,22 +50,30 @@ struct replay_clock replay_begin(const struct replay *replay, int64_t first_ms, 
                                  .clock_ms = lap_start(replay, first_ms, last_ms)};
 }
 
-/* What is left of a lap from `clock_ms` on, in real time. */
-static double rest_ms(const struct replay *replay, int64_t clock_ms, const struct replay_clock *c)
+/* The clock's way to the end of the data, in real time. */
+static double way_ms(const struct replay *replay, const struct replay_clock *clock)
 {
-    return (double)(c->last_ms - clock_ms) / replay->speed + HOLD_MS - (double)c->held_ms;
+    return ((double)(clock->last_ms - clock->clock_ms) - clock->part_ms) / replay->speed;
+}
+
+/* What is left of a lap, in real time. */
+static double rest_ms(const struct replay *replay, const struct replay_clock *clock)
+{
+    return way_ms(replay, clock) + HOLD_MS - clock->held_ms;
 }
 
 /* `elapsed_ms` of real time later, within the lap. */
 static void advance(const struct replay *replay, struct replay_clock *clock, double elapsed_ms)
 {
-    double way_ms = (double)(clock->last_ms - clock->clock_ms) / replay->speed;
+    double rest = way_ms(replay, clock), gone_ms = clock->part_ms + elapsed_ms * replay->speed;
 
-    if (elapsed_ms < way_ms)
-        clock->clock_ms += (int64_t)(elapsed_ms * replay->speed);
-    else {
+    if (elapsed_ms < rest) {
+        clock->clock_ms += (int64_t)gone_ms;
+        clock->part_ms = gone_ms - floor(gone_ms);
+    } else {
         clock->clock_ms = clock->last_ms;
-        clock->held_ms += (int64_t)(elapsed_ms - way_ms);
+        clock->part_ms = 0;
+        clock->held_ms += elapsed_ms - rest;
     }
 }
 
@@ -77,12 +85,13 @@ struct replay_clock replay_at(const struct replay *replay, const struct replay_c
 
     clock.at_ms = MAX(now_ms, since->at_ms);
     if (replay->is_paused) return clock;
-    left_ms = rest_ms(replay, clock.clock_ms, &clock);
+    left_ms = rest_ms(replay, &clock);
     if (elapsed_ms >= left_ms) {
         elapsed_ms -= left_ms;
         clock.held_ms = 0;
+        clock.part_ms = 0;
         clock.clock_ms = lap_start(replay, clock.first_ms, clock.last_ms);
-        lap_ms = rest_ms(replay, clock.clock_ms, &clock);
+        lap_ms = rest_ms(replay, &clock);
         clock.lap += 1 + (uint64_t)(elapsed_ms / lap_ms);
         elapsed_ms = fmod(elapsed_ms, lap_ms);
     }
@@ -96,6 +105,7 @@ struct replay_clock replay_seek(const struct replay_clock *since, int64_t time_m
 
     clock.at_ms = now_ms;
     clock.clock_ms = MIN(MAX(time_ms, clock.first_ms), clock.last_ms);
+    clock.part_ms = 0;
     clock.held_ms = 0;
     clock.lap++;
     return clock;

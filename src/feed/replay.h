@@ -25,7 +25,8 @@ struct replay_clock {
     /* How it stood at `at_ms` of the real clock. */
     int64_t at_ms;
     int64_t clock_ms; /* what is not later than this has happened */
-    int64_t held_ms;  /* how long it has stood at the data's end, in real time */
+    double part_ms;   /* of the next millisecond, 0 to below 1: so that looking costs no time */
+    double held_ms;   /* how long it has stood at the data's end, in real time */
     uint64_t lap;     /* 1 more each time it begins again, or is set */
 };
 

@@ -158,7 +158,7 @@ def test_a_new_position_is_a_new_epoch_for_all_who_listen(serve, day, is_paused)
     for client, fields in zip(clients, modes):
         client.subscribe("AAAUSDT", update_interval=0, **fields)
     epochs = [client.take_message()["epoch"] for client in clients]
-    for hour in (20, 3, 3, 15):
+    for hour in (20, 3, 4, 15):
         at = START_MS + hour * 12 * STEP_MS + 1234
         answer = change(server, position=iso(at).replace("Z", ".234Z"))
         assert ms(answer["position"]) - at < 1000 and answer["paused"] is is_paused
@@ -255,6 +255,95 @@ def test_many_changes_at_once_end_in_the_last_one(serve, day):
         message_at(client, at)
         client.take_messages_for(0.5)
         assert ms(server.get("/heatmap/latest", symbol="AAAUSDT")["timestamp"]) == at - STEP_MS
+
+
+def test_positions_without_end_are_new_epochs_now_and_then(serve, day):
+    """Each costs all who listen a whole snapshot: 4 a second at most, the last one among them. (The
+    server looks for candles once an hour: nothing else would bring a position to anybody.)"""
+    server = serve("--feed", "replay", "--ws-update-interval", "3600", "--replay-speed", "0.001", db=day)
+    change(server, paused=True)
+    with RudeSocket(server.address) as client, Rude(server.address) as mover:
+        client.subscribe("AAAUSDT", update_interval=0)
+        first = client.take_message()
+        began = time.monotonic()
+        for i in range(300):
+            at = START_MS + (2 + i * 37 % 280) * STEP_MS
+            body = json.dumps({"position": iso(at)})
+            answer = mover.ask(
+                "POST /replay HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}"
+            )
+            assert answer.status == 200 and json.loads(answer.body)["position"] == iso(at)
+        epochs = {first["epoch"]}
+        message = client.take_message()
+        while ms(message["timestamp"]) != at - STEP_MS:
+            epochs.add(message["epoch"])
+            message = client.take_message()
+        epochs.add(message["epoch"])
+        assert len(epochs) <= 2 + (time.monotonic() - began) / 0.25
+        assert client.is_silent(0.5)
+
+
+def test_who_asks_for_the_newest_waits_for_the_last_position(serve, day):
+    server = serve("--feed", "replay", "--ws-update-interval", "3600", "--replay-speed", "0.001", db=day)
+    epochs = []
+    for hour in (3, 9, 5):
+        at = START_MS + hour * 12 * STEP_MS
+        change(server, position=iso(at))
+        latest = server.get("/heatmap/latest", symbol="AAAUSDT")
+        assert ms(latest["timestamp"]) == at - STEP_MS
+        epochs.append(latest["epoch"])
+    assert len(set(epochs)) == 3
+
+
+def test_a_server_stops_while_somebody_waits_for_a_position(serve, day):
+    server = serve("--feed", "replay", "--ws-update-interval", "3600", "--replay-speed", "0.001", db=day)
+    server.get("/heatmap/latest", symbol="AAAUSDT")
+    change(server, position=NOON)
+    with Rude(server.address) as client:
+        client.send(b"GET /heatmap/latest?symbol=AAAUSDT HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.get("/ready")
+        server.stop()
+
+
+# --- what of it costs nobody anything ---
+
+
+def test_the_same_again_is_no_change(serve, day):
+    server = serve(*REPLAY, "0.001", db=day)
+    there = change(server, paused=True, position=NOON)
+    with RudeSocket(server.address) as client:
+        client.subscribe("AAAUSDT", update_interval=0)
+        message_at(client, ms(NOON))
+        for same in ({}, {"speed": 0.001}, {"paused": True}, {"position": NOON}, there):
+            wish = {name: same[name] for name in ("speed", "paused", "position") if name in same}
+            assert change(server, **wish) == there
+        assert client.is_silent(0.5)
+    assert len(server.events("replay changed")) == 1
+
+
+def test_changes_are_logged_once_a_second(serve, day):
+    server = serve(*REPLAY, "0.001", db=day)
+    began = time.monotonic()
+    for i in range(200):
+        change(server, speed=1 + i)
+    took = time.monotonic() - began
+    lines = server.events("replay changed")
+    assert (lines[0]["speed"], lines[0]["unlogged"]) == (1, 0)
+    assert len(lines) <= 1 + took
+    time.sleep(1.1)
+    change(server, speed=5000)
+    lines = server.events("replay changed")
+    assert lines[-1]["speed"] == 5000 and lines[-1]["unlogged"] > 0
+    assert sum(line["unlogged"] for line in lines) + len(lines) == 201
+
+
+def test_positions_do_not_fill_the_log(serve, day):
+    server = serve(*REPLAY, "0.001", db=day)
+    for hour in (3, 9, 5):
+        change(server, position=iso(START_MS + hour * 12 * STEP_MS))
+        server.get("/heatmap/latest", symbol="AAAUSDT")
+    assert len(server.events("heatmap built")) == 1
 
 
 # --- what is refused ---

@@ -121,3 +121,76 @@ TEST(speed_pause_and_position_may_change_at_once)
     assert_state(&clocks, 9010, THEN + 507);
     clocks_deinit(&clocks);
 }
+
+static void assert_changed(struct clocks *clocks, struct replay_change wish, int64_t now_ms,
+                           bool pace, bool position)
+{
+    struct replay_changed changed = clocks_change(clocks, &wish, now_ms);
+
+    assert_int_equal(changed.pace, pace);
+    assert_int_equal(changed.position, position);
+}
+
+TEST(what_is_so_already_touches_no_clock)
+{
+    static const struct replay_change same = {.has_speed = true, .speed = 10, .has_paused = true},
+                                      nothing = {0};
+    struct clocks clocks = begun();
+    struct replay_clock before = clocks.clocks[2];
+
+    assert_changed(&clocks, nothing, 600, false, false);
+    assert_changed(&clocks, same, 700, false, false);
+    assert_memory_equal(&clocks.clocks[2], &before, sizeof(before));
+    assert_changed(&clocks, (struct replay_change){.has_speed = true, .speed = 9}, 800, true,
+                   false);
+    assert_int_equal(clocks.clocks[2].at_ms, 800);
+    clocks_deinit(&clocks);
+}
+
+TEST(clocks_that_stand_at_a_position_are_not_moved_there_again)
+{
+    struct clocks clocks = begun();
+    struct replay_change stop = {.has_paused = true, .is_paused = true},
+                         there = {.has_position = true, .position_ms = THEN + 7};
+
+    assert_changed(&clocks, stop, 600, true, false);
+    assert_changed(&clocks, there, 700, false, true);
+    assert_changed(&clocks, there, 800, false, false);
+    assert_clock(&clocks, 2, 800, THEN + 7, 1);
+    there.position_ms++;
+    assert_changed(&clocks, there, 800, false, true);
+    /* Neither end is moved, but another's time is told. */
+    there.position_ms = LAST + 1;
+    assert_changed(&clocks, there, 900, false, true);
+    there.position_ms = THEN - 1;
+    assert_changed(&clocks, there, 900, false, true);
+    assert_state(&clocks, 900, THEN);
+    clocks_deinit(&clocks);
+}
+
+TEST(a_clock_within_a_millisecond_is_not_at_its_beginning)
+{
+    struct clocks clocks;
+    struct replay_change slow = {.has_speed = true, .speed = 0.5},
+                         there = {.has_position = true, .position_ms = FIRST + 5};
+
+    clocks_init(&clocks, &half, 2);
+    clocks_begin(&clocks, 0, FIRST, LAST, 500);
+    assert_changed(&clocks, slow, 500, true, false);
+    assert_changed(&clocks, there, 500, false, true);
+    assert_changed(&clocks, there, 500, false, false);
+    assert_changed(&clocks, there, 501, false, true);
+    assert_clock(&clocks, 0, 501, FIRST + 5, 2);
+    clocks_deinit(&clocks);
+}
+
+TEST(symbols_without_data_are_no_matter)
+{
+    struct clocks clocks;
+    struct replay_change there = {.has_position = true, .position_ms = (FIRST + LAST) / 2};
+
+    clocks_init(&clocks, &half, 2);
+    clocks_begin(&clocks, 0, FIRST, LAST, 500);
+    assert_changed(&clocks, there, 500, false, false);
+    clocks_deinit(&clocks);
+}

@@ -64,6 +64,23 @@ TEST(a_clock_that_is_looked_at_runs_as_one_that_is_not)
     assert_int_equal(seen.lap, 7);
 }
 
+/* At a speed whose milliseconds are no whole ones: what is left of one is not lost by looking. */
+TEST(a_slow_clock_that_is_looked_at_all_the_time_loses_nothing)
+{
+    struct replay slow = {.speed = 0.9, .from_ms = FIRST};
+    struct replay_clock begin = replay_begin(&slow, FIRST, LAST, 0), seen = begin, clock;
+
+    for (int64_t now = 0; now <= 1000000; now++)
+        seen = replay_at(&slow, &seen, now);
+    clock = replay_at(&slow, &begin, 1000000);
+    assert_int_equal(clock.clock_ms, 1900000);
+    assert_in_range(seen.clock_ms, 1899999, 1900000);
+    seen = replay_at(&slow, &seen, 1000000 + 111112 + 2999);
+    assert_clock(&seen, LAST, 0);
+    seen = replay_at(&slow, &seen, 1000000 + 111112 + 3000);
+    assert_clock(&seen, FIRST, 1);
+}
+
 TEST(a_paused_clock_stands_still_and_goes_on_from_there)
 {
     struct replay changed = replay;
