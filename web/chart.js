@@ -14,7 +14,11 @@ import { ProfileOverlay, SweepOverlay, areaWidth } from './overlays.js';
 import { price as priceText } from './format.js';
 import { BACKGROUNDS, cssColour, densityAt } from './palette.js';
 
-/** @typedef {import('./heat-store.js').HeatStore} HeatStore */
+/**
+ * @typedef {import('./heat-store.js').HeatStore} HeatStore
+ * @typedef {import('./vendor/lightweight-charts.mjs').AutoscaleInfo} AutoscaleInfo
+ * @typedef {import('./vendor/lightweight-charts.mjs').UTCTimestamp} UTCTimestamp
+ */
 
 /* Near-white and orange-magenta: told apart without telling red from green, and both unlike the
  * palettes of the heat. With the dark outline that HeatPrimitive gives them they show on light
@@ -79,7 +83,7 @@ export class HeatChart {
       wickDownColor: DOWN,
       borderVisible: false,
       priceLineStyle: LineStyle.Dotted,
-      autoscaleInfoProvider: (/** @type {() => any} */ original) => widen(original()),
+      autoscaleInfoProvider: (/** @type {() => AutoscaleInfo | null} */ original) => widen(original()),
     });
     this.heat = new HeatPrimitive();
     this.profile = new ProfileOverlay();
@@ -99,7 +103,7 @@ export class HeatChart {
     this.pinned = null;
     /** @type {((point: {x: number, y: number} | null) => void)[]} */
     this.crosshairHandlers = [];
-    this.chart.subscribeCrosshairMove((/** @type {any} */ param) => this.#onCrosshair(param));
+    this.chart.subscribeCrosshairMove((moved) => this.#onCrosshair(moved));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#chooseCandles());
     this.chart.timeScale().subscribeSizeChange(() => this.#limitZoom());
     this.listeners = new AbortController();
@@ -389,7 +393,7 @@ export class HeatChart {
 
   /**
    * The library tells of movements by hand, and, without an event, of the chart moving below.
-   * @param {{point?: {x: number, y: number}, sourceEvent?: any}} moved
+   * @param {import('./vendor/lightweight-charts.mjs').MouseEventParams} moved
    */
   #onCrosshair({ point: at, sourceEvent }) {
     if (this.pinned && at && !sourceEvent) {
@@ -408,8 +412,9 @@ export class HeatChart {
 
   /** @param {{time: number, price: number}} pinned */
   #placeCrosshair({ time, price }) {
-    this.chart.setCrosshairPosition(price, /** @type {any} */ (time), this.series);
-    const x = this.chart.timeScale().timeToCoordinate(/** @type {any} */ (time));
+    const at = /** @type {UTCTimestamp} */ (time);
+    this.chart.setCrosshairPosition(price, at, this.series);
+    const x = this.chart.timeScale().timeToCoordinate(at);
     const y = this.series.priceToCoordinate(price);
     if (x !== null && y !== null) this.#tell({ x, y });
   }
@@ -466,7 +471,7 @@ export function priceDigits(price) {
 
 /** A column without a candle still takes its place, so column and logical index stay the same. */
 function point(/** @type {HeatStore} */ store, /** @type {number} */ c) {
-  return /** @type {any} */ (store.candle(c) ?? { time: store.timeOf(c) });
+  return { ...store.candle(c), time: /** @type {UTCTimestamp} */ (store.timeOf(c)) };
 }
 
 /** Where the newest price is; without any, at the bottom of the newest column. @param {HeatStore} store */
@@ -476,7 +481,7 @@ function newestPlace(store) {
   return { column: store.columnOf(candle.time), row: clamp(store.rowOf(candle.close), 0, store.rows - 1) };
 }
 
-/** Room above and below the candles, where the liquidations wait. @param {any} info */
+/** Room above and below the candles, where the liquidations wait. @param {AutoscaleInfo | null} info */
 function widen(info) {
   if (!info?.priceRange) return info;
   const { minValue, maxValue } = info.priceRange;

@@ -10,9 +10,11 @@
  */
 import { CODES } from './density-code.js';
 import { BACKGROUNDS, DEFAULT_PAINT, pixelTable, scaleFor } from './palette.js';
+import { Primitive, priceToY } from './primitive.js';
 
 /**
  * @typedef {import('./heat-store.js').HeatStore} HeatStore
+ * @typedef {import('./primitive.js').Scope} Scope
  * @typedef {{columns: number, rows: number}} Pool  cells per pixel of the bitmap, powers of two
  */
 
@@ -30,10 +32,9 @@ const INK = {
   light: { outline: 'rgba(22, 14, 46, 0.85)', line: '#1b1336', casing: 'rgba(255, 255, 255, 0.8)' },
 };
 
-export class HeatPrimitive {
+export class HeatPrimitive extends Primitive {
   constructor() {
-    /** @type {HeatStore | null} */
-    this.store = null;
+    super('bottom');
     /** @type {import('./palette.js').Scale | null} */
     this.scale = null;
     /** @type {import('./palette.js').Kind} */
@@ -52,25 +53,11 @@ export class HeatPrimitive {
     /** @type {ReturnType<HeatPrimitive['place']>} where the bitmap was painted last */
     this.painted = null;
     this.lined = false; /* whether there is a line of closes instead of candles */
-    this.views = [{ zOrder: () => /** @type {const} */ ('bottom'), renderer: () => this }];
   }
 
-  /* What lightweight-charts asks of a series primitive. */
-
-  /** @param {any} param */
-  attached({ chart, series, requestUpdate }) {
-    this.chart = chart;
-    this.series = series;
-    this.requestUpdate = requestUpdate;
-  }
-
-  paneViews() {
-    return this.views;
-  }
-
-  /** @param {any} target */
+  /** @param {import('./primitive.js').Target} target */
   draw(target) {
-    target.useBitmapCoordinateSpace((/** @type {any} */ scope) => this.#draw(scope));
+    this.paintOn(target, (store, scope) => this.#draw(store, scope));
   }
 
   /* What the page asks. */
@@ -95,7 +82,7 @@ export class HeatPrimitive {
     if (!this.store) return;
     this.scale = scaleFor(this.store.all(), kind, this.scale);
     this.#recolour();
-    this.requestUpdate?.();
+    this.requestUpdate();
   }
 
   /** Column `c` changed; seen at the next refresh(). @param {number} c */
@@ -235,10 +222,8 @@ export class HeatPrimitive {
 
   /* Painting. */
 
-  /** @param {any} scope the pane in device pixels */
-  #draw(scope) {
-    const { store } = this;
-    if (!store || store.count === 0 || store.rows === 0) return;
+  /** @param {HeatStore} store @param {Scope} scope */
+  #draw(store, scope) {
     this.#poolFor(store, scope);
     if (this.layout !== store.layout) this.#redrawAll(store);
     this.painted = this.place(store, scope);
@@ -253,13 +238,13 @@ export class HeatPrimitive {
    * Which part of the bitmap is in sight, and where. Edges lie on whole device pixels: no seams, no
    * smear.
    * @param {HeatStore} store
-   * @param {any} scope
+   * @param {Scope} scope
    */
   place(store, { mediaSize, horizontalPixelRatio: h, verticalPixelRatio: v }) {
     const { pool } = this;
     const { phase, lowest, lines, wide } = this.#grid(store);
     const step = this.#spacing() * pool.columns;
-    const left = this.#x(0) - (phase + 0.5) * this.#spacing();
+    const left = this.xOf(0) - (phase + 0.5) * this.#spacing();
     const first = Math.max(Math.floor(-left / step), 0);
     const last = Math.min(Math.floor((mediaSize.width - left) / step), wide - 1);
     if (!(last >= first)) return null;
@@ -275,15 +260,10 @@ export class HeatPrimitive {
 
   /** CSS pixels from one column to the next. */
   #spacing() {
-    return this.#x(1) - this.#x(0);
+    return this.xOf(1) - this.xOf(0);
   }
 
-  /** @param {number} c whole @returns {number} middle of the column, CSS pixels in the pane */
-  #x(c) {
-    return this.chart.timeScale().logicalToCoordinate(c) ?? NaN;
-  }
-
-  /** @param {HeatStore} store @param {any} scope */
+  /** @param {HeatStore} store @param {Scope} scope */
   #poolFor(store, { horizontalPixelRatio: h, verticalPixelRatio: v }) {
     const y = priceToY(this.series, store);
     const columns = poolFor(this.#spacing() * h, COLUMN_PIXELS);
@@ -295,15 +275,15 @@ export class HeatPrimitive {
 
   /** @param {HeatStore} store @param {number} c @param {number} r */
   #cellXYUnpainted(store, c, r) {
-    const x = this.chart?.timeScale().logicalToCoordinate(c);
-    const y = this.series?.priceToCoordinate(store.priceOf(r + 0.5));
-    return x == null || y == null ? null : { x, y };
+    const x = this.xOf(c);
+    const y = this.series.priceToCoordinate(store.priceOf(r + 0.5));
+    return Number.isNaN(x) || y === null ? null : { x, y };
   }
 
-  /** @param {HeatStore} store @param {any} scope */
+  /** @param {HeatStore} store @param {Scope} scope */
   #drawPrice(store, { context, mediaSize, horizontalPixelRatio: h, verticalPixelRatio: v }) {
     const wide = this.#spacing();
-    const left = this.#x(0);
+    const left = this.xOf(0);
     const view = {
       first: Math.max(Math.floor(-left / wide) - 1, 0),
       last: Math.min(Math.ceil((mediaSize.width - left) / wide) + 1, store.count - 1),
@@ -340,22 +320,6 @@ export function poolRows(codes, pool, missing, into) {
     const line = (r + missing) >> shift;
     if (codes[r] > into[line]) into[line] = codes[r];
   }
-}
-
-/**
- * From price to y: the price axis is linear, so asking the library twice is enough for any number
- * of prices.
- * @param {any} series
- * @param {HeatStore} store
- * @param {number} [ratio] device pixels per CSS pixel
- * @returns {(price: number) => number} NaN while the chart has no prices
- */
-export function priceToY(series, store, ratio = 1) {
-  const low = store.priceOf(0);
-  const high = store.priceOf(Math.max(store.rows, 1));
-  const yLow = series.priceToCoordinate(low) ?? NaN;
-  const perPrice = ((series.priceToCoordinate(high) ?? NaN) - yLow) / (high - low);
-  return (price) => (yLow + (price - low) * perPrice) * ratio;
 }
 
 /**

@@ -4,11 +4,14 @@
  * were swept. They know a HeatStore and its reckoning in levels.js, never the network.
  */
 import { balance, sweeps } from './levels.js';
-import { priceToY } from './heat-primitive.js';
+import { Primitive, priceToY } from './primitive.js';
 
 /**
  * @typedef {import('./heat-store.js').HeatStore} HeatStore
  * @typedef {import('./levels.js').Sweep} Sweep
+ * @typedef {import('./palette.js').Theme} Theme
+ * @typedef {import('./primitive.js').Scope} Scope
+ * @typedef {import('./primitive.js').Target} Target
  */
 
 /* Orange and blue: told apart by all eyes, and no candle has them. */
@@ -56,42 +59,18 @@ export function areaWidth(width) {
   return Math.round(Math.min(Math.max(width * AREA_SHARE, AREA_MIN), AREA_MAX));
 }
 
-/** What the overlays have in common: being attached, shown, coloured and painted. */
-class Overlay {
+/** What the overlays have in common. */
+class Overlay extends Primitive {
   constructor() {
-    /** @type {HeatStore | null} */
-    this.store = null;
-    /** @type {'dark' | 'light'} */
+    super('normal');
+    /** @type {Theme} */
     this.theme = 'dark';
-    this.views = [{ zOrder: () => /** @type {const} */ ('normal'), renderer: () => this }];
   }
 
-  /** @param {any} param */
-  attached({ chart, series, requestUpdate }) {
-    this.chart = chart;
-    this.series = series;
-    this.requestUpdate = requestUpdate;
-  }
-
-  paneViews() {
-    return this.views;
-  }
-
-  /**
-   * Call `paint` when there is something to paint on and from.
-   * @param {any} target
-   * @param {(store: HeatStore, scope: any) => void} paint
-   */
-  paintOn(target, paint) {
-    const { store } = this;
-    if (!store || store.count === 0 || store.rows === 0) return;
-    target.useBitmapCoordinateSpace((/** @type {any} */ scope) => paint(store, scope));
-  }
-
-  /** @param {'dark' | 'light'} theme */
+  /** @param {Theme} theme */
   setTheme(theme) {
     this.theme = theme;
-    this.requestUpdate?.();
+    this.requestUpdate();
   }
 
   get ink() {
@@ -109,9 +88,10 @@ export class ProfileOverlay extends Overlay {
     this.profile = null;
     /** @type {ReturnType<typeof balance>} */
     this.balance = null;
+    const crossing = () => this.balance?.crossing ?? NaN;
     const label = {
-      coordinate: () => this.series.priceToCoordinate(this.balance?.crossing) ?? -1,
-      text: () => this.series.priceFormatter().format(this.balance?.crossing),
+      coordinate: () => this.series.priceToCoordinate(crossing()) ?? -1,
+      text: () => this.series.priceFormatter().format(crossing()),
       textColor: () => this.ink.onEven,
       backColor: () => this.ink.even,
       visible: () => this.balance?.crossing != null,
@@ -127,7 +107,7 @@ export class ProfileOverlay extends Overlay {
   show({ profile: bars, curves }) {
     Object.assign(this, { bars, curves });
     this.refresh();
-    this.requestUpdate?.();
+    this.requestUpdate();
   }
 
   /** Take in what changed in the store; whoever calls has the chart painted, once. */
@@ -138,12 +118,12 @@ export class ProfileOverlay extends Overlay {
     this.balance = store && c >= 0 && this.curves ? balance(store, c) : null;
   }
 
-  /** @param {any} target */
+  /** @param {Target} target */
   draw(target) {
     this.paintOn(target, (store, scope) => this.#paint(store, scope));
   }
 
-  /** @param {HeatStore} store @param {any} scope */
+  /** @param {HeatStore} store @param {Scope} scope */
   #paint(store, { context, bitmapSize, mediaSize, horizontalPixelRatio: h, verticalPixelRatio: v }) {
     if (!this.profile && !this.balance) return;
     const area = { right: bitmapSize.width, wide: areaWidth(mediaSize.width) * h, h };
@@ -264,7 +244,7 @@ export class SweepOverlay extends Overlay {
   show(shown) {
     this.shown = shown;
     this.refresh();
-    this.requestUpdate?.();
+    this.requestUpdate();
   }
 
   /** Column `c` changed; seen at the next refresh(). @param {number} c */
@@ -295,17 +275,16 @@ export class SweepOverlay extends Overlay {
     this.found = [];
   }
 
-  /** @param {any} target */
+  /** @param {Target} target */
   draw(target) {
     this.paintOn(target, (store, scope) => this.#paint(store, scope));
   }
 
-  /** @param {HeatStore} store @param {any} scope */
+  /** @param {HeatStore} store @param {Scope} scope */
   #paint(store, { context, mediaSize, horizontalPixelRatio: h, verticalPixelRatio: v }) {
     if (!this.shown) return;
-    const time = this.chart.timeScale();
-    const left = time.logicalToCoordinate(0);
-    const wide = time.logicalToCoordinate(1) - left;
+    const left = this.xOf(0);
+    const wide = this.xOf(1) - left;
     const y = priceToY(this.series, store);
     const all = this.found.map((sweep) => ({
       x: left + sweep.column * wide,

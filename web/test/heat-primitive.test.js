@@ -6,7 +6,7 @@ import { colour, position, stretch } from '../palette.js';
 import { fakeChart, fakeDocument, fakePane } from './fakes.js';
 
 fakeDocument();
-const { HeatPrimitive, poolFor, poolRows, priceToY } = await import('../heat-primitive.js');
+const { HeatPrimitive, poolFor, poolRows } = await import('../heat-primitive.js');
 
 /** A store whose cells all differ, with candles. */
 function made({ columns = 40, rows = 30, start = 3000, bin = 100, base = 50 } = {}) {
@@ -200,10 +200,4 @@ test('rows are pooled from a multiple of the pool on', () => {
   const into = new Uint16Array(3);
   poolRows(Uint16Array.of(5, 9, 1, 2, 7), 4, 3, into);
   assert.deepEqual([...into], [5, 9, 0]);
-});
-
-test('prices go to y in device pixels', () => {
-  const store = made();
-  const { series } = fakeChart({ wide: 10, perPrice: 0.08, left: 0, top: 9000 });
-  assert.ok(Math.abs(priceToY(series, store, 2)(8000) - 160) < 1e-9);
 });
