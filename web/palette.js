@@ -7,8 +7,6 @@
  */
 import { CODES, decode, exactCode } from './density-code.js';
 
-export { decode, encode } from './density-code.js';
-
 /**
  * @typedef {'linear' | 'log' | 'percentile'} Kind
  * @typedef {'dark' | 'light'} Theme
