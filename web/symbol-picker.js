@@ -76,9 +76,14 @@ class SymbolPicker {
 
   /** @param {readonly Entry[]} entries in the order to be shown in */
   setSymbols(entries) {
+    const active = this.shown[this.active]?.entry.symbol;
     this.items = entries.map((entry) => ({ entry, option: makeOption(entry) }));
     this.#markSelected();
-    if (this.#isOpen()) this.#filter(this.input.value);
+    if (!this.#isOpen()) return;
+    if (this.input.value === this.value) this.#show(this.items); /* nothing was typed */
+    else this.#filter(this.input.value);
+    const at = this.shown.findIndex(({ entry }) => entry.symbol === active);
+    if (at >= 0) this.#activate(at);
   }
 
   /** What is picked; a search that goes on is not disturbed. @param {string} symbol */

@@ -117,6 +117,14 @@ test('a search goes on while markets and the choice change', async () => {
   assert.equal(await input.inputValue(), 'ADAUSDT');
 });
 
+test('an open list stays whole, and its cursor where it is, while markets change', async () => {
+  const input = await showPicker([{ symbol: 'ADAUSDT' }, { symbol: 'BTCUSDT' }, { symbol: 'XRPUSDT' }], 'BTCUSDT');
+  await input.click();
+  await page.keyboard.press('ArrowDown');
+  await page.evaluate(() => globalThis.picker.setSymbols(['AAAUSDT', 'ADAUSDT', 'BTCUSDT', 'XRPUSDT'].map((symbol) => ({ symbol }))));
+  assert.deepEqual(await listed(), { all: ['AAAUSDT', 'ADAUSDT', 'BTCUSDT', 'XRPUSDT'], active: 'XRPUSDT', expanded: 'true' });
+});
+
 test('one market is a list too, and a thousand are', async () => {
   let input = await showPicker([{ symbol: 'BTCUSDT' }]);
   await input.click();
