@@ -14,6 +14,7 @@
  * Statuses: connecting, connected, slow (the server skipped snapshots for us in the last seconds),
  * disconnected (a retry is due), failed (polling).
  */
+import { Poller } from './heatmap-poll.js';
 import { advance, isNews, snapshotOf } from './heatmap-state.js';
 
 /**
@@ -102,9 +103,7 @@ export class HeatmapWebSocket {
   /** @type {Map<number, string[]>} requests that the server has not acknowledged, and their symbols */
   #pending = new Map();
   #complaining = false; /* onError is being told */
-  #polling = false;
-  /** @type {Map<string, {stop: () => void, answered: boolean}>} by symbol */
-  #polls = new Map();
+  #poller;
   #keepaliveMs = 0;
   /** @type {Record<string, ReturnType<typeof setTimeout>>} at most one of each name */
   #timers = {};
@@ -136,6 +135,16 @@ export class HeatmapWebSocket {
     this.WebSocket = options.WebSocket ?? globalThis.WebSocket;
     this.fetch = options.fetch ?? globalThis.fetch?.bind(globalThis);
     this.random = options.random ?? Math.random;
+    this.#poller = new Poller({
+      fetch: this.fetch,
+      url: (symbol) => this.pollUrl(symbol),
+      pause: (symbol) => this.#pollPause(symbol),
+      pauseMax: this.retryWhenFailed,
+      timeout: this.openTimeout,
+      onAnswered: () => this.#setStatus('failed', { retryAt: this.detail.retryAt }),
+      onMessage: (message) => this.#take(message, true),
+      onError: (error) => this.#complain(error),
+    });
 
     /** @type {Status} */
     this.status = 'disconnected';
@@ -159,7 +168,7 @@ export class HeatmapWebSocket {
     this.#wanted = false;
     this.stopKeepalive();
     this.#ignorePage();
-    this.#stopPolling();
+    this.#poller.stop();
     for (const name of Object.keys(this.#timers)) this.#cancel(name);
     for (const kept of this.#subscriptions.values()) kept.state = null;
     this.#release()?.close(1000);
@@ -179,7 +188,7 @@ export class HeatmapWebSocket {
       this.#subscriptions.set(symbol, newSubscription(updateInterval));
     }
     this.#sendSubscribe(symbols);
-    if (this.#polling) for (const symbol of symbols) this.#poll(symbol);
+    this.#poller.ask(symbols);
   }
 
   /** @param {string[]} symbols */
@@ -187,8 +196,7 @@ export class HeatmapWebSocket {
     for (const symbol of symbols) {
       this.#cancel(`mend ${symbol}`);
       this.#subscriptions.delete(symbol);
-      this.#polls.get(symbol)?.stop();
-      this.#polls.delete(symbol);
+      this.#poller.forget(symbol);
     }
     this.#sendUnsubscribe(symbols);
   }
@@ -223,7 +231,7 @@ export class HeatmapWebSocket {
     if (!this.#wanted) return;
     if (this.#timers.retry) this.#open();
     else this.#ping(Math.min(this.pongTimeout, PROBE_TIMEOUT));
-    if (this.#polling) this.#pollAll();
+    this.#poller.ask(this.#subscriptions.keys());
   }
 
   /* The life of a connection. */
@@ -246,7 +254,7 @@ export class HeatmapWebSocket {
     ws.onerror = (/** @type {any} */ event) => this.#complain(event);
     ws.onclose = (/** @type {any} */ event) => this.#closed(event);
     this.#after('open', this.openTimeout, () => this.#lost(`no connection within ${this.openTimeout} ms`));
-    if (!this.#polling) this.#setStatus('connecting');
+    if (!this.#poller.isActive) this.#setStatus('connecting');
   }
 
   #opened() {
@@ -255,7 +263,7 @@ export class HeatmapWebSocket {
     this.#pending.clear();
     this.#sendSubscribe([...this.#subscriptions.keys()]);
     /* Polls are worth more than a socket that was opened and stays silent. */
-    if (this.#polling) this.#ping(this.pongTimeout);
+    if (this.#poller.isActive) this.#ping(this.pongTimeout);
     else this.#connected();
   }
 
@@ -285,8 +293,8 @@ export class HeatmapWebSocket {
     this.#heardOfServer = true;
     /* A server that accepts and closes at once must still meet growing pauses. */
     this.#after('healthy', this.healthyAfter, () => (this.reconnectAttempts = 0));
-    if (!this.#polling) return;
-    this.#stopPolling();
+    if (!this.#poller.isActive) return;
+    this.#poller.stop();
     this.#connected();
   }
 
@@ -535,63 +543,15 @@ export class HeatmapWebSocket {
   /* Polling, while no WebSocket is to be had. */
 
   #startPolling() {
-    if (this.#polling || !this.fetch) return;
-    this.#polling = true;
-    this.#pollAll();
+    if (this.#poller.isActive) return;
+    this.#poller.start();
+    this.#poller.ask(this.#subscriptions.keys());
   }
 
-  #pollAll() {
-    for (const symbol of this.#subscriptions.keys()) this.#poll(symbol);
-  }
-
-  #stopPolling() {
-    this.#polling = false;
-    for (const { stop } of this.#polls.values()) stop();
-    this.#polls.clear();
-  }
-
-  /** Now, and then every update interval. @param {string} symbol */
-  #poll(symbol) {
-    const former = this.#polls.get(symbol);
-    former?.stop();
-    const poll = { stop: () => {}, answered: former?.answered ?? false };
-    this.#polls.set(symbol, poll);
-    poll.stop = repeat(async (signal) => {
-      const { answered, message, pause } = await this.#latest(symbol, signal);
-      if (this.#polls.get(symbol) === poll) this.#polled(poll, answered);
-      /* The caller may have left when it was told. */
-      if (message && this.#polls.get(symbol) === poll) this.#take(message, true);
-      const seconds = this.#intervalOf(symbol) ?? INTERVAL_DEFAULT;
-      return Math.max(Math.min(Math.max(seconds, 1), INTERVAL_MAX) * this.pollUnit, pause);
-    }, this.openTimeout);
-  }
-
-  /** @param {string} symbol @param {AbortSignal} signal */
-  async #latest(symbol, signal) {
-    const unanswered = { answered: false, message: null, pause: 0 };
-    let url;
-    this.#tell(() => (url = this.pollUrl(symbol)));
-    if (url === undefined) return unanswered;
-    try {
-      const response = await this.fetch(url, { cache: 'no-cache', signal });
-      const message = response.ok ? await response.json() : null;
-      const told = Number(response.headers.get('Retry-After')) * 1000 || 0; /* a date is not heeded */
-      const pause = Math.min(told, this.retryWhenFailed);
-      return { answered: response.status < 500, message, pause }; /* "no data yet" is an answer */
-    } catch {
-      return unanswered;
-    }
-  }
-
-  /** @param {{answered: boolean}} poll @param {boolean} answered */
-  #polled(poll, answered) {
-    const before = this.#isAnswered();
-    poll.answered = answered;
-    if (this.#isAnswered() !== before) this.#setStatus('failed', { retryAt: this.detail.retryAt });
-  }
-
-  #isAnswered() {
-    return [...this.#polls.values()].some(({ answered }) => answered);
+  /** @param {string} symbol @returns {number} ms */
+  #pollPause(symbol) {
+    const seconds = this.#intervalOf(symbol) ?? INTERVAL_DEFAULT;
+    return Math.min(Math.max(seconds, 1), INTERVAL_MAX) * this.pollUnit;
   }
 
   /* The page that it lives in, where there is one. */
@@ -630,7 +590,7 @@ export class HeatmapWebSocket {
     const detail = {
       since: status === this.status ? this.detail.since : Date.now(),
       attempt: this.reconnectAttempts,
-      polling: this.#isAnswered(),
+      polling: this.#poller.isAnswered,
       reason,
       hidden: this.#hidden,
     };
@@ -680,33 +640,6 @@ export class HeatmapWebSocket {
     clearTimeout(this.#timers[name]);
     delete this.#timers[name];
   }
-}
-
-/**
- * Ask now, and again after as many ms as each asking says; one that takes too long is given up.
- * @param {(signal: AbortSignal) => Promise<number>} ask never rejects
- * @param {number} timeout ms
- * @returns {() => void} ends it
- */
-function repeat(ask, timeout) {
-  let abort = new AbortController();
-  let ended = false;
-  /** @type {ReturnType<typeof setTimeout>} */
-  let timer;
-  const round = async () => {
-    if (ended) return;
-    abort = new AbortController();
-    timer = setTimeout(() => abort.abort(), timeout);
-    const pause = await ask(abort.signal);
-    clearTimeout(timer);
-    if (!ended) timer = setTimeout(round, pause);
-  };
-  queueMicrotask(round); /* what the first tells may already end it */
-  return () => {
-    ended = true;
-    clearTimeout(timer);
-    abort.abort();
-  };
 }
 
 /** @param {number | undefined} interval @returns {Subscription} */

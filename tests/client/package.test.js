@@ -43,6 +43,7 @@ test('what npm packs can be imported, and has types', async (t) => {
     'README.md',
     'heatmap-client.d.ts',
     'heatmap-client.js',
+    'heatmap-poll.js',
     'heatmap-state.d.ts',
     'heatmap-state.js',
     'package.json',

@@ -9,7 +9,7 @@ import globals from 'globals';
 const k6 = { __ENV: 'readonly', console: 'readonly', setTimeout: 'readonly' };
 
 /* Runs in browsers and in Node: only what both have, and a document where there is one. */
-const client = ['web/heatmap-client.js', 'web/heatmap-state.js'];
+const client = ['web/heatmap-client.js', 'web/heatmap-poll.js', 'web/heatmap-state.js'];
 const either = { ...globals['shared-node-browser'], document: 'readonly' };
 
 export default [

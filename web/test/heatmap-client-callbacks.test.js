@@ -109,7 +109,7 @@ function startPolling(t, options) {
 for (const callback of ['onSnapshot', 'onStatusChange']) {
   test(`polling goes on when ${callback} throws, and onError is told`, async (t) => {
     const { seen, asked } = startPolling(t, { [callback]: throws });
-    await until(() => asked.length === 5, 'polls');
+    await until(() => asked.length >= 5, 'polls');
     assert.ok(seen.errors.length > 1);
     assert.ok(seen.errors.every((error) => error === fault));
   });
@@ -118,14 +118,14 @@ for (const callback of ['onSnapshot', 'onStatusChange']) {
 test('polling goes on when onError throws too, which is said on the console', async (t) => {
   const { mock } = t.mock.method(console, 'error', () => {});
   const { asked } = startPolling(t, { onSnapshot: throws, onError: throws });
-  await until(() => asked.length === 5, 'polls');
+  await until(() => asked.length >= 5, 'polls');
   assert.ok(mock.calls.every((call) => call.arguments[0] === fault));
   assert.ok(mock.calls.length > 1);
 });
 
 test('polling goes on when no address can be made, and onError is told', async (t) => {
   const { seen } = startPolling(t, { pollUrl: throws });
-  await until(() => seen.errors.length === 5, 'attempts');
+  await until(() => seen.errors.length >= 5, 'attempts');
   assert.ok(seen.errors.every((error) => error === fault));
 });
 

