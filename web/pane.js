@@ -187,18 +187,13 @@ export class Pane {
 
   /** The newest price; null when there is none. */
   get lastPrice() {
-    const { store } = this;
-    for (let c = (store?.count ?? 0) - 1; c >= 0; c--) {
-      const candle = store?.candle(c);
-      if (candle) return candle.close;
-    }
-    return null;
+    return this.store?.newestCandle()?.close ?? null;
   }
 
   #showPrice(/** @type {import('./heat-store.js').HeatStore} */ store) {
     const now = this.lastPrice;
     if (now === null) return;
-    const first = firstClose(store);
+    const first = store.oldestCandle()?.close ?? 0;
     const change = first ? (now / first - 1) * 100 : 0;
     const sign = change < 0 ? '−' : '+';
     this.view.price.replaceChildren(
@@ -391,13 +386,4 @@ function pair(term, text, title) {
 function amounts({ long, short, total, exact }) {
   if (!exact) return [['total', `≈ ${usdt(total)}`]];
   return [['long', usdt(long)], ['short', usdt(short)], ['total', usdt(total)]];
-}
-
-/** @param {import('./heat-store.js').HeatStore} store */
-function firstClose(store) {
-  for (let c = 0; c < store.count; c++) {
-    const candle = store.candle(c);
-    if (candle) return candle.close;
-  }
-  return 0;
 }
