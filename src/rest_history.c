@@ -15,6 +15,7 @@ struct rest_history {
     struct loop *loop;
     struct store *store;
     struct address_use uses[LIMIT_STORE_JOBS * 2];
+    struct budget memory; /* of timeseries in the making */
 };
 
 struct history_job {
@@ -36,6 +37,7 @@ struct rest_history *rest_history_new(struct engine *engine, struct loop *loop, 
     history->engine = engine;
     history->loop = loop;
     history->store = store;
+    history->memory.left = LIMIT_TIMESERIES_BYTES;
     return history;
 }
 
@@ -66,13 +68,16 @@ static struct address_use *take_place(struct rest_history *history, const char *
 static void work(struct store_job *base, struct store_conn *conn)
 {
     struct history_job *job = container_of(base, struct history_job, job);
+    struct budget *memory = &job->history->memory;
     struct site_response *response = &job->request->response;
+    int64_t taken = 0;
 
     if (job->is_klines)
         klines_answer(&job->query.klines, conn, response);
     else
-        timeseries_answer(&job->query.timeseries, conn, response);
+        taken = timeseries_answer(&job->query.timeseries, conn, memory, response);
     if (response->status == 200) site_finish(response, job->request->accepts_gzip);
+    budget_give(memory, taken);
 }
 
 static void finish(struct history_job *job)

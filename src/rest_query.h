@@ -5,6 +5,7 @@
 #ifndef HEATCAST_REST_QUERY_H
 #define HEATCAST_REST_QUERY_H
 
+#include "base/budget.h"
 #include "rest_params.h"
 
 struct klines_query {
@@ -37,8 +38,11 @@ struct timeseries_query {
 };
 
 bool timeseries_read(const struct params *params, struct timeseries_query *query);
-void timeseries_answer(const struct timeseries_query *query, struct store_conn *conn,
-                       struct site_response *response);
+/* The memory that the answer takes is taken from `memory`; where that has not enough left, the
+ * response is 503. Returns how much it was: the caller gives it back when it has sent the answer.
+ */
+int64_t timeseries_answer(const struct timeseries_query *query, struct store_conn *conn,
+                          struct budget *memory, struct site_response *response);
 
 /* The rows of a span as a series; a database error goes into *response. The caller frees *rows. */
 bool query_series(struct store_conn *conn, const char *symbol, int64_t interval_ms, int64_t from_ms,

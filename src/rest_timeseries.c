@@ -225,7 +225,21 @@ struct answer {
     struct totals totals;
     struct buf out;
     struct matrix matrix;
+    struct budget *memory;
+    int64_t taken;       /* of it */
+    bool is_over_budget; /* what was needed was not left */
 };
+
+/* So many bytes more are about to be written, beside those that are there. */
+static bool take_memory(struct answer *answer, size_t more)
+{
+    int64_t bytes = (int64_t)(answer->out.size + matrix_bytes(&answer->matrix) + more);
+
+    if (bytes <= answer->taken) return true;
+    answer->is_over_budget = !budget_take(answer->memory, bytes - answer->taken);
+    if (!answer->is_over_budget) answer->taken = bytes;
+    return !answer->is_over_budget;
+}
 
 static void take_snapshot(struct answer *answer, const struct snapshot *snapshot)
 {
@@ -236,16 +250,6 @@ static void take_snapshot(struct answer *answer, const struct snapshot *snapshot
         snapshot_write_row(&answer->out, snapshot);
     }
     count_snapshot(&answer->totals, snapshot);
-}
-
-static size_t levels_max(const struct timeseries_query *q)
-{
-    return q->is_matrix ? LIMIT_MATRIX_CELLS : LIMIT_ANSWER_LEVELS;
-}
-
-static bool has_room(const struct answer *answer)
-{
-    return answer->totals.levels <= levels_max(answer->query);
 }
 
 static void fail_size(struct site_response *response, size_t max, const char *what)
@@ -259,6 +263,35 @@ static void fail_size(struct site_response *response, size_t max, const char *wh
     site_fail(response, 422, message);
 }
 
+static bool has_few_cells(const struct answer *answer)
+{
+    return matrix_cells(&answer->matrix) <= LIMIT_MATRIX_CELLS;
+}
+
+static size_t levels_max(const struct timeseries_query *q)
+{
+    return q->is_matrix ? LIMIT_MATRIX_CELLS : LIMIT_ANSWER_LEVELS;
+}
+
+/* May the answer be as large as it is now? It only grows, so this is looked at with each column. */
+static bool has_room(struct answer *answer)
+{
+    return answer->totals.levels <= levels_max(answer->query) && has_few_cells(answer) &&
+           take_memory(answer, 0);
+}
+
+static void fail_room(const struct answer *answer, struct site_response *response)
+{
+    if (answer->is_over_budget)
+        site_fail(response, 503,
+                  "the answers that are being made take all the memory there is for them; try "
+                  "again later");
+    else if (!has_few_cells(answer))
+        fail_size(response, LIMIT_MATRIX_CELLS, "cells (columns times rows)");
+    else
+        fail_size(response, levels_max(answer->query), "levels");
+}
+
 static bool is_wanted(const struct timeseries_query *q, int64_t open_ms)
 {
     for (size_t i = 0; i < q->column_count; i++)
@@ -266,17 +299,18 @@ static bool is_wanted(const struct timeseries_query *q, int64_t open_ms)
     return !q->column_count && open_ms >= series_bucket(q->from_ms, q->interval_ms);
 }
 
-/* Runs the model over the rows, and takes what is wanted of them as long as there is room. */
-static void run_model(struct answer *answer, struct store_conn *conn, const struct series_row *rows,
+/* Runs the model over the rows, and takes what is wanted of them. False where there was no room. */
+static bool run_model(struct answer *answer, struct store_conn *conn, const struct series_row *rows,
                       size_t count)
 {
     struct heatmap *map = heatmap_new(answer->query->bin_e12, &answer->query->mix);
     struct snapshot snapshot = {0};
-    bool was_wanted = true;
+    bool was_wanted = true, fits = true;
 
     while (count && !is_wanted(answer->query, rows[count - 1].candle.open_time_ms))
         count--;
-    for (size_t i = 0; i < count && has_room(answer); i++) {
+    if (count) answer->matrix.price_e8 = rows[count - 1].candle.close_e8;
+    for (size_t i = 0; i < count && fits; i++) {
         bool wanted = is_wanted(answer->query, rows[i].candle.open_time_ms);
 
         if (store_conn_is_stopping(conn)) break;
@@ -287,9 +321,11 @@ static void run_model(struct answer *answer, struct store_conn *conn, const stru
         if (!wanted) continue;
         heatmap_snapshot(map, &snapshot);
         take_snapshot(answer, &snapshot);
+        fits = has_room(answer);
     }
     snapshot_deinit(&snapshot);
     heatmap_free(map);
+    return fits;
 }
 
 static void answer_json(struct answer *answer, struct site_response *response)
@@ -327,11 +363,10 @@ static void write_matrix_head(struct buf *out, const struct answer *answer,
 
 static void answer_matrix(struct answer *answer, struct site_response *response)
 {
-    struct matrix_shape shape =
-        matrix_shape(&answer->matrix, answer->query->interval_ms, LIMIT_MATRIX_ROWS);
+    struct matrix_shape shape = matrix_shape(&answer->matrix);
 
-    if (shape.columns * shape.rows > LIMIT_MATRIX_CELLS) {
-        fail_size(response, LIMIT_MATRIX_CELLS, "cells (columns times rows)");
+    if (!take_memory(answer, shape.columns * shape.rows)) {
+        fail_room(answer, response);
         return;
     }
     write_matrix_head(&answer->out, answer, &shape);
@@ -342,19 +377,22 @@ static void answer_matrix(struct answer *answer, struct site_response *response)
                                        .has_runs = true};
 }
 
-void timeseries_answer(const struct timeseries_query *q, struct store_conn *conn,
-                       struct site_response *response)
+int64_t timeseries_answer(const struct timeseries_query *q, struct store_conn *conn,
+                          struct budget *memory, struct site_response *response)
 {
-    struct answer answer = {.query = q};
+    struct answer answer = {
+        .query = q,
+        .memory = memory,
+        .matrix = {.step_ms = q->interval_ms, .rows_max = LIMIT_MATRIX_ROWS},
+    };
     struct series_row *rows;
     size_t count;
 
     if (!query_series(conn, q->symbol, q->interval_ms, q->from_ms - q->warmup_ms,
                       MIN(q->until_ms, q->visible_ms), true, &rows, &count, response))
-        return;
-    run_model(&answer, conn, rows, count);
-    if (!has_room(&answer))
-        fail_size(response, levels_max(q), "levels");
+        return 0;
+    if (!run_model(&answer, conn, rows, count))
+        fail_room(&answer, response);
     else if (q->is_matrix)
         answer_matrix(&answer, response);
     else
@@ -362,4 +400,5 @@ void timeseries_answer(const struct timeseries_query *q, struct store_conn *conn
     matrix_deinit(&answer.matrix);
     buf_deinit(&answer.out);
     free(rows);
+    return answer.taken;
 }

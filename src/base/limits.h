@@ -68,9 +68,13 @@
 #define LIMIT_ANSWER_SNAPSHOTS 20000
 #define LIMIT_ANSWER_CANDLES   50000
 /* The same as a matrix of bytes: rows, of which those farthest from the price are left out beyond,
- * and cells. While it is made each level costs 16 bytes, so there are no more of these either. */
+ * and cells, refused as soon as there are more. While it is made each level costs 5 or 6 bytes, so
+ * there are no more of these either. */
 #define LIMIT_MATRIX_ROWS  8192
 #define LIMIT_MATRIX_CELLS 16777216
+/* What the timeseries that are being answered may take together: one takes 100 MB or so at most,
+ * but each store thread makes one. Beyond, 503 with Retry-After. */
+#define LIMIT_TIMESERIES_BYTES (INT64_C(512) << 20)
 /* Columns that one request may name. */
 #define LIMIT_COLUMNS_AT 32
 /* Bytes of HTTP answers that clients have not read: of all, and of one address; answers up to SMALL

@@ -16,27 +16,39 @@
 
 #define MATRIX_STEPS 255
 
-/* What was added: `{0}` is a valid empty one. */
+/* How it is to be shown, and what was added: the first three are a valid empty one. */
 struct matrix {
-    struct matrix_cell {
-        int64_t bucket, cents;
-    } * cells; /* owned; column by column */
-    size_t cell_count, cell_capacity;
+    int64_t step_ms;  /* between two columns */
+    size_t rows_max;  /* buckets beyond are left out: those farthest from `price_e8` */
+    int64_t price_e8; /* of the newest column, which is yet to come */
+    /* Column by column, of each level how far its bucket is above the one before (the first: above
+     * 0) and its total in cents, in as many bytes as each needs: 5 or 6 for both, where the 16 of
+     * two plain numbers would be a quarter of a GB for the largest matrix. */
+    struct buf packed;
     struct matrix_column {
         int64_t time_ms;
-        size_t cells_end; /* of its cells; they begin at the end of the column before */
-    } * columns;          /* owned, ascending by time */
+        size_t end; /* of its levels in `packed`; they begin at the end of the column before */
+    } * columns;    /* owned, ascending by time */
     size_t column_count, column_capacity;
-    int64_t price_bucket; /* the bucket of the newest column's price */
+    bool has_levels;
+    int64_t bucket_low, bucket_high; /* of all levels, kept or not */
+    int64_t price_bucket;            /* of price_e8 */
 };
 
 void matrix_deinit(struct matrix *matrix);
 
-/* A column more: later than those before it, of the same bucket size. */
+/* A column more: later than those before it by a multiple of step_ms, of the same bucket size.
+ * Levels of which it is clear that they will not be shown are not kept. */
 void matrix_add(struct matrix *matrix, const struct snapshot *snapshot);
 
-/* How it is shown. Columns are `step_ms` apart, from the first that was added to the last; those
- * between that were not are gaps, whose cells are nothing. */
+/* The memory that it takes now. */
+size_t matrix_bytes(const struct matrix *matrix);
+/* Columns times rows of the shape that it has now; adding makes it no smaller. */
+size_t matrix_cells(const struct matrix *matrix);
+
+/* How it is shown. Columns are from the first that was added to the last; those between that were
+ * not are gaps, whose cells are nothing. Rows are all buckets that any column touches, or those
+ * `rows_max` of them that are nearest to the price. */
 struct matrix_shape {
     int64_t start_ms, step_ms;
     size_t columns, rows;
@@ -45,9 +57,7 @@ struct matrix_shape {
     bool is_clipped;              /* levels were left out: there would be more rows than allowed */
 };
 
-/* Rows are all buckets that any column touches, or those `rows_max` of them that are nearest to the
- * newest price. Times that are no multiple of `step_ms` apart are a bug. */
-struct matrix_shape matrix_shape(const struct matrix *matrix, int64_t step_ms, size_t rows_max);
+struct matrix_shape matrix_shape(const struct matrix *matrix);
 
 /* [[first column, count],…] */
 void matrix_write_gaps(struct buf *out, const struct matrix *matrix,
