@@ -35,6 +35,6 @@ export default [
     languageOptions: { globals: globals.node },
   },
   /* Functions that are handed to page.evaluate() run in the browser. */
-  { files: ['tests/browser/*.{js,mjs}'], languageOptions: { globals: globals.browser } },
+  { files: ['tests/browser/**/*.{js,mjs}'], languageOptions: { globals: globals.browser } },
   { files: ['tests/load/*.js'], languageOptions: { globals: k6 } },
 ];

@@ -1,12 +1,10 @@
 /**
- * Files that are saved, in a real browser.
- *
- *   HEATCAST_URL=http://127.0.0.1:8000/ node --test tests/browser/export.test.js
+ * Files that are saved.
  */
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { page } from './widgets.js';
+import { page } from './harness.js';
 
 test('a canvas becomes a PNG file of its size', async () => {
   const download = page.waitForEvent('download');

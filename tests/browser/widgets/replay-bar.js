@@ -1,11 +1,9 @@
 /**
- * The replay's bar by itself, in a real browser; replay.test.js has the page's, with a server.
- *
- *   HEATCAST_URL=http://127.0.0.1:8000/ node --test tests/browser/replay-bar.test.js
+ * The bar of a replay by itself; ../replay.test.js has the page's, with a server.
  */
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { DAY, REPLAY, T, aria, button, calls, open, page } from './widgets.js';
+import { DAY, REPLAY, T, aria, button, calls, open, page } from './harness.js';
 
 async function showReplay(replay = {}, target = page) {
   await target.evaluate(

@@ -1,11 +1,9 @@
 /**
- * The page's keys, in a real browser: who gets which.
- *
- *   HEATCAST_URL=http://127.0.0.1:8000/ node --test tests/browser/keyboard.test.js
+ * Keys: who gets which.
  */
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { calls, page, showRange, showWeights } from './widgets.js';
+import { calls, page, showRange, showWeights } from './harness.js';
 
 async function listenToKeys(markup = '') {
   await page.evaluate((html) => {

@@ -1,11 +1,9 @@
 /**
- * The slider with two handles, in a real browser: mouse, finger, keys, and what it tells a screen reader.
- *
- *   HEATCAST_URL=http://127.0.0.1:8000/ node --test tests/browser/range-slider.test.js
+ * The slider with two handles: mouse, finger, keys, and what it tells a screen reader.
  */
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { aria, calls, open, page, showRange } from './widgets.js';
+import { aria, calls, open, page, showRange } from './harness.js';
 
 test('a range tells its handles, their values and their limits', async () => {
   const [low, high] = await showRange();

@@ -1,11 +1,9 @@
 /**
- * The list of markets, in a real browser: mouse, keys, and what it tells a screen reader.
- *
- *   HEATCAST_URL=http://127.0.0.1:8000/ node --test tests/browser/symbol-picker.test.js
+ * The list of markets: mouse, keys, and what it tells a screen reader.
  */
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { ENTRIES, aria, calls, page, showPicker } from './widgets.js';
+import { ENTRIES, aria, calls, page, showPicker } from './harness.js';
 
 /** What the list shows, and the entry that Enter would pick. */
 const listed = (target = page) =>

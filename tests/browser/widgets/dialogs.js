@@ -1,11 +1,9 @@
 /**
- * The help and the leverage weights, in a real browser.
- *
- *   HEATCAST_URL=http://127.0.0.1:8000/ node --test tests/browser/dialogs.test.js
+ * The help and the leverage weights.
  */
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { aria, button, calls, page, showPicker, showWeights } from './widgets.js';
+import { aria, button, calls, page, showPicker, showWeights } from './harness.js';
 
 const dialogGone = () => page.locator('dialog').waitFor({ state: 'detached' });
 

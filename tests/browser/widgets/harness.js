@@ -1,12 +1,10 @@
 /**
  * A page with nothing on it but the controls' modules, for the tests of each control. Whoever imports
  * this has it as `page`, empty before every test; a test fails by an error on any page.
- *
- * The server of HEATCAST_URL gives the files. CHROMIUM names the browser, by default /usr/bin/chromium.
  */
 import { after, afterEach, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { BASE, close, complaints, open as openPage } from './page.js';
+import { BASE, close, complaints, open as openPage } from '../page.js';
 
 const MODULES = ['range-slider', 'symbol-picker', 'dialogs', 'replay-bar', 'keyboard', 'export'];
 
