@@ -244,6 +244,16 @@ def test_more_cells_than_a_matrix_may_have_are_422(real):
     assert answer.status == 422 and "16777216" in answer.detail
 
 
+def test_answers_that_were_given_take_nothing_any_more(real):
+    """512 MiB of answers may be in the making: more than that, one after the other."""
+    query = {"symbol": "BTCUSDT", "interval": "5m", "start_time": "2025-12-25", "price_bin_size": 1}
+    size = 0
+    while size <= 512 << 20:
+        answer = real.request(TIMESERIES, format="matrix", **query)
+        assert answer.status == 200
+        size += len(answer.body)
+
+
 # --- columns_at ---
 
 
