@@ -574,12 +574,15 @@ static void follow_position(struct engine *engine)
     sweep_all(engine);
 }
 
-bool engine_change_replay(struct engine *engine, const struct replay_change *change)
+bool engine_change_replay(struct engine *engine, const struct replay_change *change,
+                          struct replay_state *state)
 {
     struct replay_changed changed;
+    int64_t now = real_ms();
 
     assert(engine->is_replay);
-    changed = clocks_change(&engine->clocks, change, real_ms());
+    changed = clocks_change(&engine->clocks, change, now);
+    *state = clocks_state(&engine->clocks, now);
     if (changed.position) follow_position(engine);
     return changed.pace || changed.position;
 }

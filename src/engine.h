@@ -76,9 +76,11 @@ struct engine_published engine_publish(struct engine *engine, const struct symbo
 
 /* Only where the feed is a replay. A new position, which is to be from start to end, is a new
  * epoch: each symbol's heatmap is built anew from the history before it; the clock is there at
- * once, the heatmap as soon as LIMIT_REBUILD_MS lets it. Returns whether anything has changed. */
+ * once, the heatmap as soon as LIMIT_REBUILD_MS lets it. Returns whether anything has changed, and
+ * in *state how the replay stands at that very moment. */
 struct replay_state engine_replay(const struct engine *engine);
-bool engine_change_replay(struct engine *engine, const struct replay_change *change);
+bool engine_change_replay(struct engine *engine, const struct replay_change *change,
+                          struct replay_state *state);
 
 /* For /health and the page. */
 const struct config *engine_config(const struct engine *engine);

@@ -7,17 +7,23 @@
 /* Between two lines of the log. */
 #define LOG_INTERVAL_MS 1000
 
+static void write_state(const struct engine *engine, const struct replay_state *replay,
+                        struct buf *out)
+{
+    buf_add_text(out, "{\"speed\":");
+    buf_add_double(out, replay->speed);
+    buf_add_time_field(out, "position", replay->position_ms);
+    buf_add_time_field(out, "start", replay->start_ms);
+    buf_add_time_field(out, "end", replay->end_ms);
+    buf_printf(out, ",\"paused\":%s,\"control\":%s}", replay->is_paused ? "true" : "false",
+               engine_config(engine)->replay_control ? "true" : "false");
+}
+
 void replay_control_write(const struct engine *engine, struct buf *out)
 {
     struct replay_state replay = engine_replay(engine);
 
-    buf_add_text(out, "{\"speed\":");
-    buf_add_double(out, replay.speed);
-    buf_add_time_field(out, "position", replay.position_ms);
-    buf_add_time_field(out, "start", replay.start_ms);
-    buf_add_time_field(out, "end", replay.end_ms);
-    buf_printf(out, ",\"paused\":%s,\"control\":%s}", replay.is_paused ? "true" : "false",
-               engine_config(engine)->replay_control ? "true" : "false");
+    write_state(engine, &replay, out);
 }
 
 const char *replay_control_closed(const struct engine *engine)
@@ -48,9 +54,8 @@ static void fail_position(const struct replay_state *replay, struct site_respons
 
 /* Who looks at it sees it jump: whoever did that, the operator can tell that somebody did. As often
  * as somebody likes to, so not every time. */
-static void log_change(struct replay_control *control)
+static void log_change(struct replay_control *control, const struct replay_state *replay)
 {
-    struct replay_state replay = engine_replay(control->engine);
     int64_t now_ms = clock_monotonic_us() / 1000;
     struct buf position = {0};
 
@@ -58,11 +63,11 @@ static void log_change(struct replay_control *control)
         control->unlogged_count++;
         return;
     }
-    if (replay.position_ms >= 0) buf_add_time(&position, replay.position_ms);
+    if (replay->position_ms >= 0) buf_add_time(&position, replay->position_ms);
     buf_add_char(&position, '\0');
-    log_info("replay changed", F_DOUBLE("speed", replay.speed),
-             F_STR("paused", replay.is_paused ? "true" : "false"), F_STR("position", position.data),
-             F_INT("unlogged", control->unlogged_count));
+    log_info("replay changed", F_DOUBLE("speed", replay->speed),
+             F_STR("paused", replay->is_paused ? "true" : "false"),
+             F_STR("position", position.data), F_INT("unlogged", control->unlogged_count));
     buf_deinit(&position);
     control->logged_ms = now_ms;
     control->unlogged_count = 0;
@@ -79,8 +84,8 @@ static void change(struct replay_control *control, const struct replay_change *w
         fail_position(&replay, response);
         return;
     }
-    if (engine_change_replay(control->engine, wish)) log_change(control);
-    replay_control_write(control->engine, &body);
+    if (engine_change_replay(control->engine, wish, &replay)) log_change(control, &replay);
+    write_state(control->engine, &replay, &body);
     *response = (struct site_response){
         .status = 200, .content_type = "application/json", .body = blob_take(&body)};
 }

@@ -180,6 +180,14 @@ def test_a_new_position_is_a_new_epoch_for_all_who_listen(serve, day, is_paused)
         client.close()
 
 
+def test_the_answer_tells_the_very_position_that_was_asked_for(serve, day):
+    """A millisecond is a quarter of an hour here."""
+    server = serve(*REPLAY, "1000000", db=day)
+    for i in range(300):
+        at = iso(START_MS + (2 + i * 37 % 280) * STEP_MS)
+        assert change(server, position=at)["position"] == at
+
+
 def test_after_a_new_position_all_doors_show_what_has_happened(serve, day):
     server = serve(*REPLAY, "0.001", "--replay-from", "90%", db=day)
     late = server.get("/heatmap/latest", symbol="AAAUSDT")
