@@ -11,6 +11,7 @@ import { replayBar } from './replay-bar.js';
 import { KEYS, onKey } from './keyboard.js';
 import { captioned, csvOf, fileName, pngOf, save } from './export.js';
 import { fillTable } from './levels-table.js';
+import { setText } from './dom.js';
 import { clock, price } from './format.js';
 import { priceDigits } from './chart.js';
 import { feedLabel, freshnessText, isStale, kindOf, noticeText, statusText } from './status.js';
@@ -322,7 +323,8 @@ function schedulePaint() {
 
 function showTitle() {
   const { lastPrice, symbol } = active();
-  document.title = lastPrice === null ? 'heatcast' : `${price(lastPrice, priceDigits(lastPrice))} ${symbol} · heatcast`;
+  const title = lastPrice === null ? 'heatcast' : `${price(lastPrice, priceDigits(lastPrice))} ${symbol} · heatcast`;
+  if (document.title !== title) document.title = title; /* the browser's own window hears of it */
 }
 
 function showLevels() {
@@ -365,7 +367,7 @@ function showStatus() {
 }
 
 function showFreshness() {
-  $('freshness').textContent = freshnessText(state.health, active().time, silence());
+  setText($('freshness'), freshnessText(state.health, active().time, silence()));
 }
 
 function showHealth() {
