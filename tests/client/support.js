@@ -247,6 +247,11 @@ export function assertRising(snapshots) {
   }
 }
 
+/** A snapshot's text as it would be for whoever has never been away. */
+export function plainText({ resumed, ...snapshot }) {
+  return JSON.stringify(snapshot);
+}
+
 /** The newest that the client handed on is, byte for byte, the newest that the server has. */
 export async function assertNewest(server, seen, symbol = 'MINE') {
   const text = await server.latest(symbol);
@@ -255,6 +260,5 @@ export async function assertNewest(server, seen, symbol = 'MINE') {
     () => seen.snapshots.findLast((s) => s.symbol === symbol && s.epoch === epoch && s.seq === seq),
     `${symbol} ${epoch}:${seq}`,
   );
-  const { resumed, ...snapshot } = had;
-  assert.equal(JSON.stringify(snapshot), text);
+  assert.equal(plainText(had), text);
 }
