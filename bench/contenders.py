@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "release"
 PROGRAMS = ROOT / "bench" / "contenders"
-NGINX = ROOT / ".deps" / "bench" / "nginx"
+NGINX = ROOT / ".deps" / "nginx"
 TOKEN = "bench-on-loopback"
 START_SECONDS = 20
 
