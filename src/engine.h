@@ -26,12 +26,14 @@ struct symbol {
     int64_t first_any_ms;                /* of candles of all steps */
     int64_t oi_first_ms, oi_last_ms;     /* -1 for none */
     double first_price;                  /* the oldest stored one, USDT; 0 without candles */
-    double price;         /* the newest that has happened; 0 while that is not known */
-    int64_t published_us; /* clock_monotonic_us() of its newest publication; 0 before the first */
-    bool is_published;    /* named by --publish-symbols: its snapshots come from outside */
+    double price;           /* the newest that has happened; 0 while that is not known */
+    struct version version; /* of its newest publication, ours or another server's */
+    int64_t published_us;   /* clock_monotonic_us() of that; 0 before the first */
+    bool is_published;      /* named by --publish-symbols: its snapshots come from outside */
 };
 
-/* `symbols` as store_symbols() gave them; those of --publish-symbols join them. On trouble (--bin,
+/* `store` may be NULL: an edge computes nothing. `symbols` as store_symbols() gave them; those of
+ * --publish-symbols join them. On trouble (--bin,
  * --replay-from, --publish-symbols) writes a sentence. */
 int engine_new(const struct config *config, struct loop *loop, struct store *store,
                const struct store_symbol *symbols, size_t symbol_count, bool is_simulated,
@@ -81,6 +83,43 @@ struct engine_published engine_publish(struct engine *engine, const struct symbo
 struct replay_state engine_replay(const struct engine *engine);
 bool engine_change_replay(struct engine *engine, const struct replay_change *change,
                           struct replay_state *state);
+
+/* --- one of several servers (cluster.h) --- */
+
+enum engine_role {
+    ENGINE_ALONE,   /* computes what somebody here wants, in epochs of its own */
+    ENGINE_LEADS,   /* computes for all, whether or not somebody here listens */
+    ENGINE_FOLLOWS, /* computes nothing: shows what comes from who leads */
+};
+
+/* Whoever tells the others: is told of every version that is made here, after the shards. */
+struct engine_peers {
+    void *context;
+    void (*on_published)(void *context, const struct symbol *symbol, struct publication *pub);
+};
+
+/* Before engine_start(): there are others. Every symbol follows until it is told otherwise. */
+void engine_join(struct engine *engine, const struct engine_peers *peers);
+
+/* Leads with this epoch, greater than any before, until `until_us` of clock_monotonic_us() or the
+ * next call; in the same epoch, goes on. What there is is published anew in a new one. */
+void engine_lead(struct engine *engine, const struct symbol *symbol, uint64_t epoch,
+                 int64_t until_us);
+void engine_follow(struct engine *engine, const struct symbol *symbol);
+void engine_stand_alone(struct engine *engine, const struct symbol *symbol);
+enum engine_role engine_role(const struct engine *engine, const struct symbol *symbol);
+/* Is our model run for it: has it candles, and is not published from outside? */
+bool engine_is_modelled(const struct engine *engine, const struct symbol *symbol);
+
+/* A symbol that only others know becomes a topic here too. NULL, and nothing is done, when it is no
+ * symbol or there are LIMIT_SYMBOLS_RELAYED. */
+const struct symbol *engine_add_symbol(struct engine *engine, struct str name);
+/* A version that another server made: becomes the newest, its levels are taken. Returns false,
+ * nothing taken, when it is not newer. */
+bool engine_adopt(struct engine *engine, const struct symbol *symbol, struct version version,
+                  struct snapshot *snapshot);
+/* The newest version; borrowed, NULL before the first. */
+struct publication *engine_latest(const struct engine *engine, const struct symbol *symbol);
 
 /* For /health and the page. */
 const struct config *engine_config(const struct engine *engine);

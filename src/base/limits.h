@@ -6,6 +6,8 @@
 
 /* Symbols: the longest of Binance's is 20 or so ("1000000MOGUSDT", delivery contracts). */
 #define LIMIT_SYMBOL_BYTES 32
+/* Symbols in all, those of other servers among them; beyond, new ones of theirs are not relayed. */
+#define LIMIT_SYMBOLS_RELAYED 4096
 /* One subscribe may name this many symbols; each costs a subscription of about 64 bytes. */
 #define LIMIT_SYMBOLS_PER_MESSAGE 100
 /* A client's subscriptions in all. */
