@@ -4,6 +4,7 @@
  * bytes have come, the answer is the final one or "more". */
 #include "base/utf8.h"
 #include "fuzz.h"
+#include "wire/forwarded.h"
 #include "wire/handshake.h"
 #include "wire/query.h"
 
@@ -80,6 +81,18 @@ static void check_headers(const struct http_headers *headers, const uint8_t *byt
         assert(http_header_count(headers, "accept-encoding"));
 }
 
+/* Nobody is made up: an answer is the peer, or stands in the field. */
+static void check_forwarded(const struct http_headers *headers)
+{
+    static struct networks proxies;
+    struct address peer = {{0}}, client;
+
+    if (!proxies.count && networks_parse(STR("10.0.0.0/8, fd00::/8"), &proxies)) abort();
+    client = forwarded_client(&proxies, headers, &peer);
+    assert(http_header_count(headers, "X-Forwarded-For") ||
+           memcmp(&client, &peer, sizeof(peer)) == 0);
+}
+
 static void check_query(struct str query)
 {
     static const char *const names[] = {"symbol", "since", "a", ""};
@@ -126,6 +139,7 @@ static void check_request(const uint8_t *bytes, size_t size)
         assert(request.path.size && (request.path.at[0] == '/' || str_eq(request.path, STR("*"))));
         check_one_line(request.path);
         check_query(request.query);
+        check_forwarded(&request.headers);
         check_handshake(&request, true);
         check_handshake(&request, false);
     }

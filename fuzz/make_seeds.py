@@ -56,6 +56,8 @@ def http_seeds():
         "query": request(line="GET /prices/klines?symbol=BTC%55SDT&since=a%3A1&a=&=x&a HTTP/1.1"),
         "query-badly-encoded": request(line="GET /?symbol=%f&since=%00&a=%ff%fe HTTP/1.1"),
         "query-twice": request(line="GET /?symbol=1&symbol=2 HTTP/1.1"),
+        "forwarded": request("X-Forwarded-For: 203.0.113.7, 10.0.0.1:80", "X-Forwarded-For: [fd00::1]:80"),
+        "forwarded-unknown": request("X-Forwarded-For: [fd00::1, unknown,, 10.0.0.1:x, ::ffff:10.0.0.1"),
         "absolute-form": request(line="GET http://h:80/health?symbol=1 HTTP/1.1"),
         "absolute-form-without-a-path": request(line="GET https://[::1]?a HTTP/1.1"),
         "absolute-form-with-a-user": request(line="GET http://me@h/ HTTP/1.1"),

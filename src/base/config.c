@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/networks.h"
 
 enum type { BOOL, INT, REAL, TEXT, SECRET };
 
@@ -368,6 +369,18 @@ static bool check_listen(const struct loading *l)
     return true;
 }
 
+static bool check_trusted_proxy(const struct loading *l)
+{
+    struct networks networks;
+
+    if (networks_parse(str_of(l->config->trusted_proxy), &networks))
+        return refuse_text(l, "trusted-proxy", l->config->trusted_proxy,
+                           "addresses and ranges like 127.0.0.1,10.0.0.0/8,fd00::/8, no bit set "
+                           "behind a range's own");
+    networks_deinit(&networks);
+    return true;
+}
+
 static bool is_token(struct str text)
 {
     for (size_t i = 0; i < text.size; i++)
@@ -408,7 +421,7 @@ static bool check_serve(const struct loading *l)
     if (c->redis_enabled)
         return refuse_text(l, "redis-enabled", "true",
                            "false: this version serves from one machine only");
-    return check_publish(l);
+    return check_trusted_proxy(l) && check_publish(l);
 }
 
 /* What one value says must be right by itself; texts are looked at here, once for all commands. */

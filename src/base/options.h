@@ -42,6 +42,8 @@ OPTION(ws_max_connections, INT, "ws-max-connections", "WS_MAX_CONNECTIONS", "0",
 OPTION(ws_max_connections_per_address, INT, "ws-max-connections-per-address",
        "WS_MAX_CONNECTIONS_PER_ADDRESS", "1000", 0, 10000000, CMD_SERVE, "N",
        "the same of one address; 0: no limit; 127.0.0.1 and ::1 (proxies) have none")
+OPTION(trusted_proxy, TEXT, "trusted-proxy", "HEATCAST_TRUSTED_PROXY", "", 0, 0, CMD_SERVE,
+       "ADDRESS,…", "proxies whose X-Forwarded-For is believed: 127.0.0.1, 10.0.0.0/8, fd00::/8")
 OPTION(ws_max_message_bytes, INT, "ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "4096", 128,
        16777216, CMD_SERVE, "BYTES", "longest message a client may send; beyond, close 1009")
 OPTION(echo_max_message_bytes, INT, "ws-max-message-bytes", "WS_MAX_MESSAGE_BYTES", "16777216", 128,

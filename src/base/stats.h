@@ -63,7 +63,8 @@
 
 #define STATS_DOORS_HELP "connections now open by what they are now: WebSocket, SSE stream, HTTP"
 #define STATS_REFUSED_HELP                                                                         \
-    "connections answered 503 because a limit was reached: of all, of an address"
+    "connections (of a trusted proxy: requests) refused because a limit was reached: of all, of "  \
+    "an address"
 #define STATS_CLOSES_HELP                                                                          \
     "WebSockets ended, by the code of the first close frame, ours or theirs; 1006: without one"
 #define STATS_ENCODINGS_HELP                                                                       \

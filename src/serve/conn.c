@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/tcp.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -15,6 +14,7 @@
 #include "serve/echo.h"
 #include "serve/events.h"
 #include "serve/longpoll.h"
+#include "serve/place.h"
 #include "serve/shard.h"
 
 static const uint8_t allowed_moves[CONN_STATES] = {
@@ -104,14 +104,6 @@ void conn_unref(struct conn *c)
     free(c);
 }
 
-static void give_place_back(struct conn *c)
-{
-    if (!c->has_place) return;
-    c->has_place = false;
-    atomic_fetch_sub_explicit(&c->shard->env->connection_count, 1, memory_order_relaxed);
-    crowd_leave(&c->shard->env->crowd, &c->address);
-}
-
 static void drop_rest(struct conn *c)
 {
     if (!c->rest) return;
@@ -128,11 +120,9 @@ static void end(struct conn *c, unsigned code)
     if (c->state == CONN_OPEN) count(c, stats_close_code(code), 1);
     move(c, CONN_CLOSED);
     count(c, STAT_connections, -1);
-    give_place_back(c);
+    place_give_back(c);
     forget_unread(c);
     drop_rest(c);
-    if (c->is_refused)
-        atomic_fetch_sub_explicit(&c->shard->env->refused_count, 1, memory_order_relaxed);
     close(c->fd);
     shard_bury(c->shard, c);
 }
@@ -162,6 +152,7 @@ static void on_drained(struct conn *c)
     if (c->state != CONN_HTTP || !c->is_answering || c->refs > 1 || c->http.poll) return;
     c->is_answering = false;
     forget_unread(c);
+    place_end_request(c);
     if (c->close_after) {
         conn_close(c, WS_CLOSE_NORMAL, STR(""));
         return;
@@ -583,7 +574,10 @@ static size_t serve_request(struct conn *c, const struct buf *bytes)
     c->is_continued = false;
     /* A body that no door reads: answer, then close instead of looking for its end. */
     c->close_after = !request.keep_alive || request.content_length > body.size;
-    site_serve(c, &request, body);
+    if (place_take_request(c, &request))
+        site_serve(c, &request, body);
+    else
+        place_refuse_request(c, &request);
     return taken;
 }
 
@@ -681,37 +675,6 @@ void conn_ready(struct conn *c, unsigned events)
 
 /* --- beginning --- */
 
-/* Over capacity. A few may linger to read why; a storm's connections are cut at once, since each
- * lingering one holds a file descriptor. */
-static void refuse(struct conn *c)
-{
-    struct shard_env *env = c->shard->env;
-
-    c->is_refused = true;
-    if (atomic_fetch_add_explicit(&env->refused_count, 1, memory_order_relaxed) <
-        LIMIT_REFUSED_LINGERING)
-        site_refuse(c, 503);
-    else
-        conn_destroy(c);
-}
-
-/* Takes its place among all, and among those of its address; false where there is none. */
-static bool take_place(struct conn *c)
-{
-    struct shard_env *env = c->shard->env;
-    int64_t others = atomic_fetch_add_explicit(&env->connection_count, 1, memory_order_relaxed);
-
-    if (others >= env->connections_max)
-        count(c, STAT_connections_refused, 1);
-    else if (!crowd_enter(&env->crowd, &c->address, env->connections_per_address))
-        count(c, STAT_connections_refused_address, 1);
-    else
-        return c->has_place = true;
-    /* Who lingers before the door keeps nobody out. */
-    atomic_fetch_sub_explicit(&env->connection_count, 1, memory_order_relaxed);
-    return false;
-}
-
 void conn_accept(struct shard *shard, int fd, const struct address *address)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
@@ -719,7 +682,7 @@ void conn_accept(struct shard *shard, int fd, const struct address *address)
     c->shard = shard;
     c->fd = fd;
     c->refs = 1;
-    c->address = *address;
+    c->address = c->http.peer = *address;
     c->interest = POLL_READ;
     c->since_ms = c->last_received_ms = shard_now_ms(shard);
     list_init(&c->in_state);
@@ -732,8 +695,8 @@ void conn_accept(struct shard *shard, int fd, const struct address *address)
     count(c, STAT_connections_accepted, 1);
     if (poller_add(&shard->poller, fd, POLL_READ, c))
         conn_destroy(c);
-    else if (!take_place(c))
-        refuse(c);
+    else if (!place_take(c))
+        place_refuse(c);
 }
 
 void conn_answered(struct conn *c)

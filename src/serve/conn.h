@@ -7,7 +7,7 @@
 #ifndef HEATCAST_SERVE_CONN_H
 #define HEATCAST_SERVE_CONN_H
 
-#include "io/address.h"
+#include "base/address.h"
 #include "serve/outbox.h"
 #include "serve/site.h"
 #include "wire/handshake.h"
@@ -28,6 +28,7 @@ struct conn_http {
     size_t unread_size; /* bytes of the answer under way, counted in env->unread */
     int64_t answered_ms;   /* when it was given out; EVENTS: when something last was written */
     struct longpoll *poll; /* owned: the request under way waits for news; else NULL */
+    struct address peer;   /* whose address that of a request may not be: a proxy's */
 };
 
 /* What only a WebSocket has. */
@@ -54,7 +55,9 @@ struct conn {
     uint8_t pings_unheard; /* pings sent since it was last heard */
 
     bool has_asked : 1;    /* HTTP: its first request is complete */
-    bool has_place : 1;    /* counts towards the limits on connections */
+    bool has_place : 1;    /* counts towards the limit on all connections */
+    bool is_counted : 1;   /* counts towards the limit on its address */
+    bool is_proxied : 1;   /* its peer is a trusted proxy: its address is a request's */
     bool is_refused : 1;   /* one of those that linger to read their 503 */
     bool is_shut_down : 1; /* FIN was sent */
     bool is_peer_done : 1; /* HTTP: the peer's FIN has come; it is not read from any more */
@@ -76,7 +79,7 @@ struct conn {
     uint16_t other_count;
     uint32_t dropped; /* snapshots it missed since its last SLOW_CONSUMER warning */
 
-    struct address address; /* the peer's */
+    struct address address; /* the peer's; behind a trusted proxy, the client's */
     struct list in_state;   /* in shard->conns[state] */
     int64_t since_ms;       /* when the state, or the current request, began */
     int64_t last_received_ms;

@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "io/address.h"
+#include "base/address.h"
 
 enum { CROWD_PLACES = 16384 };
 

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "io/address.h"
+#include "base/address.h"
 
 enum { RESTLESS_PLACES = 1024 };
 

@@ -126,12 +126,21 @@ static char *listen_host(const struct config *config)
     return mem_strdup(host);
 }
 
+static struct networks proxies_of(const struct config *config)
+{
+    struct networks proxies;
+
+    if (networks_parse(str_of(config->trusted_proxy), &proxies)) abort(); /* config looked */
+    return proxies;
+}
+
 static void env_init(struct shard_env *env, const struct config *config)
 {
     env->ws_enabled = config->ws_enabled;
     env->update_interval_s = config->ws_update_interval;
     env->connections_max = raise_file_limit(config->ws_max_connections, thread_count(config));
     env->connections_per_address = (uint32_t)config->ws_max_connections_per_address;
+    env->proxies = proxies_of(config);
     env->message_bytes_max = (size_t)config->ws_max_message_bytes;
     env->slow_consumer_ms = (int64_t)(config->ws_slow_consumer_disconnect * 1000);
     env->publish_token = mem_strdup(config->publish_token);
@@ -148,6 +157,7 @@ void server_free(struct server *server)
         free(server->shards[i]);
     }
     site_free_files(&server->env);
+    networks_deinit(&server->env.proxies);
     free(server->env.publish_token);
     free(server->env.origins);
     free(server->env.listen_host);

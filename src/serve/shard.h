@@ -7,6 +7,7 @@
 #ifndef HEATCAST_SERVE_SHARD_H
 #define HEATCAST_SERVE_SHARD_H
 
+#include "base/networks.h"
 #include "base/stats.h"
 #include "io/poller.h"
 #include "serve/conn.h"
@@ -25,6 +26,7 @@ struct shard_env {
     double update_interval_s; /* the server's own rhythm: a client's default */
     int64_t connections_max;
     uint32_t connections_per_address; /* 0: no limit */
+    struct networks proxies;          /* owned; whose X-Forwarded-For is believed */
     size_t message_bytes_max;
     int64_t slow_consumer_ms;
     char *publish_token; /* owned; "": there is no door for publishing */

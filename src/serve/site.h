@@ -5,8 +5,8 @@
 #ifndef HEATCAST_SERVE_SITE_H
 #define HEATCAST_SERVE_SITE_H
 
+#include "base/address.h"
 #include "base/blob.h"
-#include "io/address.h"
 #include "io/loop.h"
 #include "wire/http.h"
 
@@ -39,7 +39,7 @@ struct site_request {
     enum http_method method;         /* GET, HEAD or POST */
     char *path;                      /* owned; percent-encoded as it came */
     char *query;                     /* owned; "" for none */
-    char address[ADDRESS_TEXT_SIZE]; /* the peer's */
+    char address[ADDRESS_TEXT_SIZE]; /* the client's */
     bool is_publish;                 /* POST /publish/…, with the right token */
     bool is_control;                 /* POST /replay, by who may */
     struct str body;                 /* owned; of such ones, else empty */

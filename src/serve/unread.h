@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "io/address.h"
+#include "base/address.h"
 
 enum { UNREAD_PLACES = 1024 };
 

@@ -351,15 +351,12 @@ uint32_t http_header_count(const struct http_headers *headers, const char *name)
     return count;
 }
 
-/* RFC 9110 §5.6.1: the elements of lists, over all fields of that name; empty ones do not count. */
-struct elements {
-    const struct http_headers *headers;
-    const char *name;
-    uint32_t next;   /* field to look at when `rest` is used up */
-    struct str rest; /* of the field looked at */
-};
+struct http_elements http_elements_of(const struct http_headers *headers, const char *name)
+{
+    return (struct http_elements){.headers = headers, .name = name};
+}
 
-static bool next_element(struct elements *elements, struct str *element)
+bool http_next_element(struct http_elements *elements, struct str *element)
 {
     for (;;) {
         while (elements->rest.size) {
@@ -375,10 +372,10 @@ static bool next_element(struct elements *elements, struct str *element)
 
 bool http_header_has_token(const struct http_headers *headers, const char *name, const char *token)
 {
-    struct elements elements = {headers, name, 0, {0}};
+    struct http_elements elements = http_elements_of(headers, name);
     struct str element;
 
-    while (next_element(&elements, &element))
+    while (http_next_element(&elements, &element))
         if (str_eq_nocase(element, str_of(token))) return true;
     return false;
 }
@@ -402,11 +399,11 @@ static bool weight_is_positive(struct str weight)
 
 bool http_accepts_encoding(const struct http_headers *headers, const char *coding)
 {
-    struct elements elements = {headers, "Accept-Encoding", 0, {0}};
+    struct http_elements elements = http_elements_of(headers, "Accept-Encoding");
     bool any_other = false;
     struct str element;
 
-    while (next_element(&elements, &element)) {
+    while (http_next_element(&elements, &element)) {
         struct str rest = element;
         struct str name = str_trim(str_split(&rest, ';'));
         bool is_positive = rest.size == 0 || weight_is_positive(str_trim(rest));

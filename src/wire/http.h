@@ -68,8 +68,19 @@ int http_parse_response(const uint8_t *bytes, size_t size, struct http_response 
 struct str http_header(const struct http_headers *headers, const char *name);
 uint32_t http_header_count(const struct http_headers *headers, const char *name);
 
-/* Is `token`, in any case, an element of the comma-separated list that all fields called `name`
- * make together? RFC 9110 §5.3. */
+/* The elements of the comma-separated list that all fields called `name` make together, one after
+ * the other; empty ones do not count. RFC 9110 §5.3, §5.6.1. */
+struct http_elements {
+    const struct http_headers *headers;
+    const char *name;
+    uint32_t next;   /* field to look at when `rest` is used up */
+    struct str rest; /* of the field looked at */
+};
+
+struct http_elements http_elements_of(const struct http_headers *headers, const char *name);
+bool http_next_element(struct http_elements *elements, struct str *element) MUST_CHECK;
+
+/* Is `token`, in any case, one of them? */
 bool http_header_has_token(const struct http_headers *headers, const char *name, const char *token);
 
 /* May the answer be in content coding `coding`? RFC 9110 §12.5.3: listed, or "*", and not q=0. */

@@ -30,14 +30,16 @@ class Rude:
     """A TCP connection. `segment` is the longest that it takes; loopback's own are 64 KiB."""
 
     def __init__(self, address, receive_buffer=None, source=None, segment=None):
-        self.socket = socket.socket(socket.AF_INET)
+        is_v6 = ":" in address[0]
+        self.socket = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET)
         self.socket.settimeout(PATIENCE)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if segment:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.bind((source or next(SOURCES), 0))
+        if source or not is_v6:  # IPv6 has one loopback address only
+            self.socket.bind((source or next(SOURCES), 0))
         self.socket.connect(address)
         self.bytes = bytearray()
 

@@ -340,6 +340,8 @@ BAD = [
     ("listen", "HEATCAST_LISTEN", "here"),
     ("listen", "HEATCAST_LISTEN", "127.0.0.1:65536"),
     ("listen", "HEATCAST_LISTEN", "::1:80"),
+    ("trusted-proxy", "HEATCAST_TRUSTED_PROXY", "localhost"),
+    ("trusted-proxy", "HEATCAST_TRUSTED_PROXY", "127.0.0.1,10.0.0.1/8"),
     ("history", "HEATCAST_HISTORY", "30"),
     ("history", "HEATCAST_HISTORY", "11y"),
     ("feed", "HEATCAST_FEED", "live"),
