@@ -5,6 +5,7 @@
 #define HEATCAST_COMMANDS_H
 
 int serve_command(int argc, char **argv);
+int edge_command(int argc, char **argv);
 int ingest_command(int argc, char **argv);
 int tail_command(int argc, char **argv);
 int echo_command(int argc, char **argv);

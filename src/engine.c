@@ -183,6 +183,11 @@ const struct symbol *engine_symbol(const struct engine *engine, size_t index)
     return &engine->by_name[index]->symbol;
 }
 
+const struct symbol *engine_symbol_by_id(const struct engine *engine, uint32_t id)
+{
+    return &engine->lives[id]->symbol;
+}
+
 const struct symbol *engine_find(const struct engine *engine, struct str name)
 {
     const struct live *live = find_live(engine, name);

@@ -28,6 +28,7 @@ struct symbol {
     double first_price;                  /* the oldest stored one, USDT; 0 without candles */
     double price;           /* the newest that has happened; 0 while that is not known */
     struct version version; /* of its newest publication, ours or another server's */
+    bool is_own_epoch;      /* its epoch was begun here: ours to go on with */
     int64_t published_us;   /* clock_monotonic_us() of that; 0 before the first */
     bool is_published;      /* named by --publish-symbols: its snapshots come from outside */
 };
@@ -44,7 +45,9 @@ void engine_stop(struct engine *engine);
 void engine_free(struct engine *engine); /* after the store is closed */
 
 size_t engine_symbol_count(const struct engine *engine);
+/* Ascending by name. */
 const struct symbol *engine_symbol(const struct engine *engine, size_t index);
+const struct symbol *engine_symbol_by_id(const struct engine *engine, uint32_t id);
 const struct symbol *engine_find(const struct engine *engine, struct str name); /* NULL: unknown */
 
 /* What of a symbol's data has happened: the open time of the newest closed candle of its finest

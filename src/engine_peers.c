@@ -27,14 +27,14 @@ void engine_lead(struct engine *engine, const struct symbol *symbol, uint64_t ep
                  int64_t until_us)
 {
     struct live *live = live_of(engine, symbol);
-    bool is_known = live->owns_epoch && symbol->version.epoch == epoch;
+    bool is_known = live->symbol.is_own_epoch && symbol->version.epoch == epoch;
 
     live->lease_until_us = until_us;
     live->role = ENGINE_LEADS;
     if (is_known) return;
     engine->epoch = MAX(engine->epoch, epoch);
     live->symbol.version = (struct version){.epoch = epoch};
-    live->owns_epoch = true;
+    live->symbol.is_own_epoch = true;
     if (live_is_modelled(live))
         refresh_start(live);
     else if (live->latest)

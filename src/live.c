@@ -81,14 +81,14 @@ void live_begin_epoch(struct live *live)
 
     engine->epoch = now > engine->epoch ? now : engine->epoch + 1;
     live->symbol.version = (struct version){.epoch = engine->epoch};
-    live->owns_epoch = true;
+    live->symbol.is_own_epoch = true;
 }
 
 void live_publish_again(struct live *live)
 {
     const struct engine_peers *peers = &live->engine->peers;
 
-    if (!live->owns_epoch) live_begin_epoch(live);
+    if (!live->symbol.is_own_epoch) live_begin_epoch(live);
     live->symbol.version.seq++;
     issue(live);
     if (peers->on_published) peers->on_published(peers->context, &live->symbol, live->latest);
@@ -108,7 +108,7 @@ void live_adopt(struct live *live, struct version version)
 
     engine->epoch = MAX(engine->epoch, version.epoch);
     live->symbol.version = version;
-    live->owns_epoch = false;
+    live->symbol.is_own_epoch = false;
     live->created = live->consumed = 0;
     live->content_hash = live_hash(&live->snapshot);
     issue(live);
@@ -150,7 +150,6 @@ static struct blob *text_of(struct publication *pub)
 static const char *why_nothing(const struct live *live)
 {
     if (live->symbol.is_published) return "nothing has been published for this symbol yet";
-    if (live->role == ENGINE_FOLLOWS) return "nothing has come from the other servers yet";
     return "no candles are stored for this symbol yet";
 }
 
@@ -162,6 +161,8 @@ void live_answer_latest(const struct live *live, struct site_request *request)
         site_finish(&request->response, request->accepts_gzip);
     } else if (live->engine->is_stopping)
         site_fail(&request->response, 503, "the server is stopping");
+    else if (live->role == ENGINE_FOLLOWS && live_is_modelled(live))
+        site_fail(&request->response, 503, "nothing has come from the other servers yet");
     else
         site_fail(&request->response, 404, why_nothing(live));
     site_answer(request);

@@ -23,7 +23,6 @@ struct live {
     struct publication *latest; /* reference held */
     struct snapshot snapshot;   /* what it says, or, unpublished, what would change nothing */
     enum engine_role role;
-    bool owns_epoch;         /* the newest version's was begun here: ours to go on with */
     int64_t lease_until_us;  /* ENGINE_LEADS: clock_monotonic_us() until which we may publish */
     int64_t built_ms;        /* when the last build was begun; 0 before the first */
     struct refresh *refresh; /* the job under way; NULL for none */

@@ -16,6 +16,7 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", serve_command, "serve live heatmaps over WebSocket and REST"},
+    {"edge", edge_command, "relay what other servers publish, without a database"},
     {"ingest", ingest_command, "load Binance dump files into the DuckDB file"},
     {"tail", tail_command, "subscribe to a server and print what it sends"},
     {"echo", echo_command, NULL},

@@ -344,36 +344,44 @@ static void read_body(struct parser *p, json_t *root)
     if (!p->has_failed) read_levels(p, member_of(root, "levels"));
 }
 
-/* Whole numbers are read as doubles too, so that one too big for 64 bits is like any other. */
-static json_t *load(struct parser *p, struct str text)
+json_t *publish_body_load(struct str text, char *message, size_t message_size)
 {
+    struct parser p = {.message = message, .message_size = message_size};
     json_error_t trouble;
     json_t *root = json_loadb(text.size ? text.at : "", text.size,
                               JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &trouble);
 
     if (root) return root;
     if (json_error_code(&trouble) == json_error_duplicate_key)
-        fail(p, (struct field){0}, "%s (at byte %d)", trouble.text, trouble.position);
+        fail(&p, (struct field){0}, "%s (at byte %d)", trouble.text, trouble.position);
     else
-        fail(p, (struct field){0}, "not JSON: %s (at byte %d)", trouble.text, trouble.position);
+        fail(&p, (struct field){0}, "not JSON: %s (at byte %d)", trouble.text, trouble.position);
     return NULL;
 }
 
-int publish_body_parse(struct str text, int64_t now_ms, struct snapshot *out, char *message,
-                       size_t message_size)
+int publish_body_read(json_t *root, int64_t now_ms, struct snapshot *out, char *message,
+                      size_t message_size)
 {
     struct parser p = {.snapshot = {.time_ms = now_ms},
                        .last_bucket = -1,
                        .message = message,
                        .message_size = message_size};
-    json_t *root = load(&p, text);
 
-    if (root) read_body(&p, root);
-    json_decref(root);
+    read_body(&p, root);
     if (p.has_failed) {
         snapshot_deinit(&p.snapshot);
         return ERR_SYNTAX;
     }
     *out = p.snapshot;
     return 0;
+}
+
+int publish_body_parse(struct str text, int64_t now_ms, struct snapshot *out, char *message,
+                       size_t message_size)
+{
+    json_t *root = publish_body_load(text, message, message_size);
+    int err = root ? publish_body_read(root, now_ms, out, message, message_size) : ERR_SYNTAX;
+
+    json_decref(root);
+    return err;
 }

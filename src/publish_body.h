@@ -1,4 +1,5 @@
-/* publish_body.h - the body of POST /publish/SYMBOL: a snapshot of somebody's own model.
+/* publish_body.h - the body of POST /publish/SYMBOL: a snapshot of somebody's own model; and the
+ * same as the `data` of a message from another server.
  *
  *     {"levels":[{"price":98000,"long_density":1500000.25,"short_density":0},…],
  *      "current_price":98450,"price_bin_size":100,
@@ -12,6 +13,8 @@
 
 #include "heat/snapshot.h"
 
+struct json_t;
+
 /* Reads `text` into *out, whose levels are then the caller's to free by snapshot_deinit(); what it
  * held before is not looked at. Numbers are the decimals that were meant, exact where they have up
  * to 15 digits: the price is rounded to 8 decimals, densities to cents (half away from zero), and
@@ -20,5 +23,12 @@
  * wrong and where: "levels[3].price: 98050 is not a multiple of price_bin_size 100". */
 int publish_body_parse(struct str text, int64_t now_ms, struct snapshot *out, char *message,
                        size_t message_size) MUST_CHECK;
+
+/* The same of what is JSON already, loaded by publish_body_load(). */
+int publish_body_read(struct json_t *root, int64_t now_ms, struct snapshot *out, char *message,
+                      size_t message_size) MUST_CHECK;
+/* The caller's to json_decref(); NULL, with the message, for what is not JSON. Whole numbers are
+ * read as doubles too, so that one too big for 64 bits is like any other. */
+struct json_t *publish_body_load(struct str text, char *message, size_t message_size) MUST_CHECK;
 
 #endif

@@ -15,6 +15,7 @@
 struct rest {
     struct engine *engine;
     struct server *server;
+    const struct cluster *cluster; /* NULL where there is one server */
     struct replay_control control;
     struct rest_history *history;
     struct rest_metrics *metrics;
@@ -39,12 +40,14 @@ static void answer_json(struct site_request *request, struct buf *body)
 static void answer_health(struct rest *rest, struct site_request *request)
 {
     const struct config *config = engine_config(rest->engine);
+    bool is_edge = cluster_is_edge(rest->cluster),
+         is_simulated = engine_is_simulated(rest->engine) || cluster_is_simulated(rest->cluster);
     struct buf out = {0};
 
     buf_printf(&out,
                "{\"status\":\"ok\",\"service\":\"liquidation-heatmap\",\"version\":\"%s\","
                "\"feed\":\"%s\",\"simulated\":%s,\"symbols\":%zu,\"update_interval\":",
-               HEATCAST_VERSION, config->feed, engine_is_simulated(rest->engine) ? "true" : "false",
+               HEATCAST_VERSION, is_edge ? "relay" : config->feed, is_simulated ? "true" : "false",
                engine_symbol_count(rest->engine));
     buf_add_double(&out, config->ws_update_interval);
     buf_add_text(&out, ",\"uptime_seconds\":");
@@ -57,6 +60,7 @@ static void answer_health(struct rest *rest, struct site_request *request)
         buf_add_double(&out, config->sim_speed);
         buf_add_char(&out, '}');
     }
+    cluster_write_health(rest->cluster, &out);
     buf_add_char(&out, '}');
     answer_json(request, &out);
 }
@@ -81,13 +85,22 @@ static const char *step_name(int64_t step_ms, char text[16])
     return text;
 }
 
-static void add_symbol(struct buf *out, const struct engine *engine, const struct symbol *symbol)
+static const char *feed_of(const struct rest *rest, const struct symbol *symbol)
 {
+    const char *feed = cluster_feed(rest->cluster, symbol);
+
+    if (*feed) return feed; /* of who leads it */
+    return symbol->is_published ? "published" : engine_config(rest->engine)->feed;
+}
+
+static void add_symbol(struct buf *out, const struct rest *rest, const struct symbol *symbol)
+{
+    const struct engine *engine = rest->engine;
     char step[16];
 
-    buf_printf(out, "{\"symbol\":\"%s\",\"feed\":\"%s\"", symbol->name,
-               symbol->is_published ? "published" : engine_config(engine)->feed);
-    if (!symbol->is_published || symbol->published_us) { /* else its publisher has not said */
+    buf_printf(out, "{\"symbol\":\"%s\",\"feed\":\"%s\"", symbol->name, feed_of(rest, symbol));
+    if (engine_is_modelled(engine, symbol) ||
+        symbol->published_us) { /* else its publisher has not said */
         buf_add_text(out, ",\"price_bin_size\":");
         snapshot_write_price(out, 1, symbol->bin_e12);
     }
@@ -112,7 +125,7 @@ static void answer_symbols(struct rest *rest, struct site_request *request)
     buf_add_text(&out, "{\"symbols\":[");
     for (size_t i = 0; i < engine_symbol_count(rest->engine); i++) {
         if (i) buf_add_char(&out, ',');
-        add_symbol(&out, rest->engine, engine_symbol(rest->engine, i));
+        add_symbol(&out, rest, engine_symbol(rest->engine, i));
     }
     buf_add_text(&out, "]}");
     answer_json(request, &out);
@@ -183,16 +196,17 @@ static void answer_timeseries(struct rest *rest, struct site_request *request)
 static const struct {
     const char *path;
     void (*answer)(struct rest *rest, struct site_request *request);
+    bool needs_store;
 } routes[] = {
-    {"/health", answer_health},
-    {"/ready", answer_ready},
-    {"/symbols", answer_symbols},
-    {"/metrics", answer_metrics},
-    {"/ws/stats", answer_stats},
-    {"/data/date-range", answer_date_range},
-    {"/heatmap/latest", answer_latest},
-    {"/prices/klines", answer_klines},
-    {"/liquidations/heatmap-timeseries", answer_timeseries},
+    {"/health", answer_health, false},
+    {"/ready", answer_ready, false},
+    {"/symbols", answer_symbols, false},
+    {"/metrics", answer_metrics, false},
+    {"/ws/stats", answer_stats, false},
+    {"/data/date-range", answer_date_range, true},
+    {"/heatmap/latest", answer_latest, false},
+    {"/prices/klines", answer_klines, true},
+    {"/liquidations/heatmap-timeseries", answer_timeseries, true},
 };
 
 void rest_on_request(void *context, struct site_request *request)
@@ -213,6 +227,10 @@ void rest_on_request(void *context, struct site_request *request)
             site_fail(&request->response, 405, "this is only read: GET or HEAD");
             break;
         }
+        if (routes[i].needs_store && cluster_is_edge(rest->cluster)) {
+            site_fail(&request->response, 503, "this server is an edge, which has no history");
+            break;
+        }
         routes[i].answer(rest, request);
         return;
     }
@@ -220,13 +238,15 @@ void rest_on_request(void *context, struct site_request *request)
     site_answer(request);
 }
 
-struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *store)
+struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *store,
+                      const struct cluster *cluster)
 {
     struct rest *rest = mem_zalloc(sizeof(*rest));
 
     rest->engine = engine;
+    rest->cluster = cluster;
     rest->control.engine = engine;
-    rest->metrics = rest_metrics_new(engine, loop, store);
+    rest->metrics = rest_metrics_new(engine, loop, store, cluster);
     rest->history = rest_history_new(engine, loop, store);
     rest->started_us = clock_monotonic_us();
     return rest;

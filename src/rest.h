@@ -5,11 +5,14 @@
 #ifndef HEATCAST_REST_H
 #define HEATCAST_REST_H
 
+#include "cluster.h"
 #include "engine.h"
 
 struct rest;
 
-struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *store);
+/* `store` is NULL on an edge, `cluster` where there is one server. */
+struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *store,
+                      const struct cluster *cluster);
 void rest_start(struct rest *rest, struct server *server); /* counts messages per minute from now */
 void rest_stop(struct rest *rest);
 void rest_free(struct rest *rest); /* after the store is closed */

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/exposition.h"
-#include "engine.h"
+#include "cluster.h"
 #include "io/process.h"
 
 /* messages_sent_1m: totals of the last minute, one a second. */
@@ -15,7 +15,8 @@ enum { MINUTE = 61 };
 struct rest_metrics {
     const struct engine *engine;
     const struct server *server;
-    struct store *store;
+    struct store *store;           /* NULL on an edge */
+    const struct cluster *cluster; /* NULL where there is one server */
     struct loop *loop;
     uv_timer_t second;
     int64_t sent[MINUTE]; /* ring of totals; sent[now % MINUTE] is the newest */
@@ -42,7 +43,7 @@ static struct stats_sum sum_all(const struct rest_metrics *metrics)
 
     for (size_t i = 0; i < server_shard_count(metrics->server); i++)
         stats_merge(&sum, server_shard_stats(metrics->server, i));
-    store_stats(metrics->store, &sum);
+    if (metrics->store) store_stats(metrics->store, &sum);
     return sum;
 }
 
@@ -217,6 +218,32 @@ static void write_ages(const struct rest_metrics *metrics, struct buf *out)
     }
 }
 
+static void write_redis(const struct rest_metrics *metrics, struct buf *out)
+{
+    struct cluster_counts counts = cluster_counts(metrics->cluster);
+    enum reading publishes = READING_heatcast_redis_publishes_total,
+                 messages = READING_heatcast_redis_messages_total;
+
+    write_plain(out, READING_heatcast_redis_up, cluster_is_up(metrics->cluster), 0);
+    write_plain(out, READING_heatcast_redis_connects_total, (int64_t)counts.bus.connects, 0);
+    begin_reading(out, publishes);
+    write_labelled(out, publishes, "taken", (int64_t)counts.bus.published, 0);
+    write_labelled(out, publishes, "refused", (int64_t)counts.bus.refused, 0);
+    write_labelled(out, publishes, "skipped", (int64_t)counts.skipped, 0);
+    begin_reading(out, messages);
+    write_labelled(out, messages, "adopted", (int64_t)counts.adopted, 0);
+    write_labelled(out, messages, "outdated", (int64_t)counts.outdated, 0);
+    write_labelled(out, messages, "invalid", (int64_t)counts.invalid, 0);
+    write_plain(out, READING_heatcast_redis_round_trip_seconds, counts.bus.round_trip_us, 6);
+    begin_reading(out, READING_heatcast_symbol_leads);
+    for (size_t i = 0; i < engine_symbol_count(metrics->engine); i++) {
+        const struct symbol *symbol = engine_symbol(metrics->engine, i);
+
+        write_labelled(out, READING_heatcast_symbol_leads, symbol->name,
+                       engine_role(metrics->engine, symbol) == ENGINE_LEADS, 0);
+    }
+}
+
 static void write_process(struct buf *out)
 {
     struct process process = process_look();
@@ -239,20 +266,24 @@ void rest_metrics_write_text(const struct rest_metrics *metrics, struct buf *out
     write_labelled(out, READING_heatcast_build_info, HEATCAST_VERSION, 1, 0);
     write_subscribers(metrics, out);
     write_ages(metrics, out);
-    write_plain(out, READING_heatcast_store_jobs_waiting, store_jobs_waiting(metrics->store), 0);
+    if (metrics->store)
+        write_plain(out, READING_heatcast_store_jobs_waiting, store_jobs_waiting(metrics->store),
+                    0);
+    if (metrics->cluster) write_redis(metrics, out);
     write_process(out);
 }
 
 /* --- life --- */
 
 struct rest_metrics *rest_metrics_new(const struct engine *engine, struct loop *loop,
-                                      struct store *store)
+                                      struct store *store, const struct cluster *cluster)
 {
     struct rest_metrics *metrics = mem_zalloc(sizeof(*metrics));
 
     metrics->engine = engine;
     metrics->loop = loop;
     metrics->store = store;
+    metrics->cluster = cluster;
     return metrics;
 }
 

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/stats.h"
 
+struct cluster;
 struct engine;
 struct loop;
 struct server;
@@ -22,6 +23,14 @@ struct store;
     X(heatcast_symbol_last_publication_age_seconds, gauge, "symbol",                               \
       "since the symbol's newest publication; none before its first")                              \
     X(heatcast_store_jobs_waiting, gauge, "", "store jobs that wait for a free thread")            \
+    X(heatcast_redis_up, gauge, "", "1: connected to Redis; 0: it is away")                        \
+    X(heatcast_redis_connects_total, counter, "", "times that Redis was connected to")             \
+    X(heatcast_redis_publishes_total, counter, "result",                                           \
+      "versions given to Redis: taken; refused, as another server leads; skipped, as it was slow") \
+    X(heatcast_redis_messages_total, counter, "result",                                            \
+      "messages of other servers: adopted; outdated, as not newer; invalid, as no snapshots")      \
+    X(heatcast_redis_round_trip_seconds, gauge, "", "of the newest publish that was answered")     \
+    X(heatcast_symbol_leads, gauge, "symbol", "1: this server computes the symbol for all")        \
     X(process_start_time_seconds, gauge, "", "when the process began")                             \
     X(process_cpu_seconds_total, counter, "", "processor time, of all threads")                    \
     X(process_resident_memory_bytes, gauge, "", "memory in use")                                   \
@@ -31,8 +40,9 @@ struct store;
 
 struct rest_metrics;
 
+/* `store` and `cluster` may be NULL. */
 struct rest_metrics *rest_metrics_new(const struct engine *engine, struct loop *loop,
-                                      struct store *store);
+                                      struct store *store, const struct cluster *cluster);
 /* Counts messages per minute from now. */
 void rest_metrics_start(struct rest_metrics *metrics, const struct server *server);
 void rest_metrics_stop(struct rest_metrics *metrics);

@@ -1,4 +1,5 @@
-/* serve_command.c - `heatcast serve`: puts the floors together, runs them, takes them apart. */
+/* serve_command.c - `heatcast serve` and `heatcast edge`: put the floors together, run them, take
+ * them apart. An edge has neither store nor feed: it shows what the others publish. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "cluster.h"
 #include "commands.h"
 #include "engine.h"
 #include "feed/sim.h"
@@ -15,13 +17,15 @@
 
 struct app {
     struct config config;
+    bool is_edge;
     struct loop loop;
-    struct store *store;
+    struct store *store; /* NULL on an edge */
     struct store_symbol *symbols;
     size_t symbol_count;
     bool is_simulated;
     struct sim *sim; /* NULL unless it is the feed */
     struct engine *engine;
+    struct cluster *cluster; /* NULL where there is one server */
     struct rest *rest;
     struct server *server;
     struct signals signals;
@@ -62,10 +66,11 @@ static void on_stop(void *context)
     struct app *app = context;
 
     if (app->sim) sim_stop(app->sim);
+    cluster_stop(app->cluster);
     engine_stop(app->engine);
     rest_stop(app->rest);
     server_stop(app->server);
-    store_stop(app->store);
+    if (app->store) store_stop(app->store);
     loop_close(&app->loop);
 }
 
@@ -83,11 +88,24 @@ static void on_interest(void *context, uint32_t topic_id, bool has_subscribers)
     engine_on_interest(app->engine, topic_id, has_subscribers);
 }
 
+static void announce_edge(const struct app *app)
+{
+    log_info("relaying", F_STR("address", server_address(app->server)),
+             F_STR("prefix", app->config.redis_channel_prefix));
+    printf("heatcast relays what other servers publish at http://%s/\n",
+           server_address(app->server));
+    fflush(stdout);
+}
+
 static void announce(const struct app *app)
 {
     const char *what = app->is_simulated ? "a SIMULATED market" : "stored data";
     char how[64] = "";
 
+    if (app->is_edge) {
+        announce_edge(app);
+        return;
+    }
     log_info(
         "serving", F_STR("address", server_address(app->server)), F_STR("feed", app->config.feed),
         F_INT("symbols", (int64_t)engine_symbol_count(app->engine)), F_STR("db", app->config.db));
@@ -107,6 +125,7 @@ static int run(struct app *app)
 
     signals_watch(&app->signals, &app->loop, on_stop, app);
     engine_start(app->engine, app->server);
+    cluster_start(app->cluster, app->server);
     rest_start(app->rest, app->server);
     if (app->sim)
         sim_start(app->sim, app->store, &app->loop, app->config.sim_speed, engine_on_candle,
@@ -122,45 +141,74 @@ static int run(struct app *app)
     return err;
 }
 
+/* Of a server that could not be opened. */
+static void end_loop(struct app *app)
+{
+    loop_close(&app->loop);
+    loop_run(&app->loop);
+    loop_deinit(&app->loop);
+}
+
 static int open_and_run(struct app *app)
 {
     struct server_ops ops = {.context = app, .on_interest = on_interest, .on_request = on_request};
-    int err = look_at_store(app);
+    int err = app->store ? look_at_store(app) : 0;
 
     if (!err)
         err = engine_new(&app->config, &app->loop, app->store, app->symbols, app->symbol_count,
                          app->is_simulated, &app->engine, app->message, sizeof(app->message));
     if (err) goto fail_store;
     ops.replay_closed = replay_control_closed(app->engine);
-    app->rest = rest_new(app->engine, &app->loop, app->store);
+    if (app->is_edge || app->config.redis_enabled)
+        app->cluster = cluster_new(&app->config, &app->loop, app->engine, app->is_edge);
+    app->rest = rest_new(app->engine, &app->loop, app->store, app->cluster);
     err = server_open(&app->config, &app->loop, &ops, &app->server, app->message,
                       sizeof(app->message));
     if (err) goto fail_server;
     err = run(app);
     loop_deinit(&app->loop); /* the last answers find their way home */
     server_free(app->server);
+    cluster_free(app->cluster);
     rest_free(app->rest);
     engine_free(app->engine);
-    store_close(app->store);
+    if (app->store) store_close(app->store);
     return err ? 1 : 0;
 
 fail_server:
+    cluster_stop(app->cluster);
     rest_free(app->rest);
-    engine_free(app->engine);
 fail_store:
-    store_close(app->store);
-    loop_close(&app->loop);
-    loop_run(&app->loop);
-    loop_deinit(&app->loop);
+    end_loop(app);
+    cluster_free(app->cluster);
+    if (app->engine) engine_free(app->engine);
+    if (app->store) store_close(app->store);
     return complain(app);
 }
 
-int serve_command(int argc, char **argv)
+static int open_store(struct app *app)
 {
-    struct app app = {0};
+    if (app->is_edge) return 0;
+    return store_open(app->config.db, (unsigned)app->config.store_threads, &app->store,
+                      app->message, sizeof(app->message));
+}
+
+/* A URL that is none is found before anything is opened. */
+static bool check_redis(const struct app *app)
+{
+    struct redis_url url;
+    const char *reason;
+
+    if (!app->is_edge && !app->config.redis_enabled) return true;
+    if (!redis_url_parse(str_of(app->config.redis_url), &url, &reason)) return true;
+    fprintf(stderr, "heatcast: redis-url: %s\n", reason);
+    return false;
+}
+
+static int load_and_run(struct app *app, const char *usage, int argc, char **argv)
+{
     int word_count, status;
 
-    switch (config_load(&app.config, CMD_SERVE, "usage: heatcast serve [OPTION…]", argc, argv,
+    switch (config_load(&app->config, app->is_edge ? CMD_EDGE : CMD_SERVE, usage, argc, argv,
                         &word_count)) {
     case CONFIG_DONE:
         return 0;
@@ -170,22 +218,38 @@ int serve_command(int argc, char **argv)
         break;
     }
     if (word_count) {
-        fprintf(stderr, "heatcast: serve takes no words, but got '%s' (see --help)\n", argv[0]);
-        config_deinit(&app.config);
+        fprintf(stderr, "heatcast: %s takes no words, but got '%s' (see --help)\n",
+                app->is_edge ? "edge" : "serve", argv[0]);
+        config_deinit(&app->config);
         return 2;
     }
-    config_apply_log(&app.config);
-    if (loop_init(&app.loop)) abort();
-    if (store_open(app.config.db, (unsigned)app.config.store_threads, &app.store, app.message,
-                   sizeof(app.message))) {
-        loop_close(&app.loop);
-        loop_run(&app.loop);
-        loop_deinit(&app.loop);
-        status = complain(&app);
+    if (!check_redis(app)) {
+        config_deinit(&app->config);
+        return 2;
+    }
+    config_apply_log(&app->config);
+    if (loop_init(&app->loop)) abort();
+    if (open_store(app)) {
+        end_loop(app);
+        status = complain(app);
     } else
-        status = open_and_run(&app);
-    sim_free(app.sim);
-    free(app.symbols);
-    config_deinit(&app.config);
+        status = open_and_run(app);
+    sim_free(app->sim);
+    free(app->symbols);
+    config_deinit(&app->config);
     return status;
+}
+
+int serve_command(int argc, char **argv)
+{
+    struct app app = {0};
+
+    return load_and_run(&app, "usage: heatcast serve [OPTION…]", argc, argv);
+}
+
+int edge_command(int argc, char **argv)
+{
+    struct app app = {.is_edge = true};
+
+    return load_and_run(&app, "usage: heatcast edge [OPTION…]", argc, argv);
 }

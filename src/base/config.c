@@ -13,8 +13,9 @@
 enum type { BOOL, INT, REAL, TEXT, SECRET };
 
 /* Of a token: what cannot be guessed, and what a header field has room for. */
-#define TOKEN_BYTES_MIN 16
-#define TOKEN_BYTES_MAX 256
+#define TOKEN_BYTES_MIN  16
+#define TOKEN_BYTES_MAX  256
+#define PREFIX_BYTES_MAX 64
 
 struct option {
     const char *flag;
@@ -153,7 +154,7 @@ static bool load_environment(struct loading *l)
 /* Another command's option in a shared file is no mistake; a name that nobody knows is. */
 static bool is_known_elsewhere(struct str name)
 {
-    struct loading any = {.command = CMD_SERVE | CMD_INGEST | CMD_TAIL | CMD_ECHO};
+    struct loading any = {.command = CMD_SERVE | CMD_INGEST | CMD_TAIL | CMD_ECHO | CMD_EDGE};
     size_t index;
 
     return find_option(&any, name, &index);
@@ -381,11 +382,12 @@ static bool check_trusted_proxy(const struct loading *l)
     return true;
 }
 
-static bool is_token(struct str text)
+/* Visible ASCII, without spaces, of so many bytes. */
+static bool is_word(struct str text, size_t size_min, size_t size_max)
 {
     for (size_t i = 0; i < text.size; i++)
         if (text.at[i] <= ' ' || text.at[i] > '~') return false;
-    return text.size >= TOKEN_BYTES_MIN && text.size <= TOKEN_BYTES_MAX;
+    return text.size >= size_min && text.size <= size_max;
 }
 
 /* A token is not shown, not even a bad one. */
@@ -395,7 +397,7 @@ static bool check_publish(const struct loading *l)
     size_t index;
 
     if (!find_option(l, STR("publish-token"), &index)) abort();
-    if (*c->publish_token && !is_token(str_of(c->publish_token))) {
+    if (*c->publish_token && !is_word(str_of(c->publish_token), TOKEN_BYTES_MIN, TOKEN_BYTES_MAX)) {
         fprintf(stderr,
                 "heatcast: %s: publish-token must be %d to %d characters of visible ASCII, without "
                 "spaces\n",
@@ -408,6 +410,16 @@ static bool check_publish(const struct loading *l)
     return true;
 }
 
+/* It becomes a part of keys, channels and a pattern. */
+static bool check_prefix(const struct loading *l)
+{
+    const char *prefix = l->config->redis_channel_prefix;
+
+    if (is_word(str_of(prefix), 1, PREFIX_BYTES_MAX)) return true;
+    return refuse_text(l, "redis-channel-prefix", prefix,
+                       "1 to " TEXT_OF(PREFIX_BYTES_MAX) " characters of visible ASCII");
+}
+
 static bool check_serve(const struct loading *l)
 {
     static const char *const feeds[] = {"none", "replay", "sim"};
@@ -418,17 +430,16 @@ static bool check_serve(const struct loading *l)
         return refuse_text(l, "history", c->history, "a span like 12h, 30d or 1y");
     if (!is_one_of(c->feed, feeds, ARRAY_LEN(feeds)))
         return refuse_text(l, "feed", c->feed, "none, replay or sim");
-    if (c->redis_enabled)
-        return refuse_text(l, "redis-enabled", "true",
-                           "false: this version serves from one machine only");
-    return check_trusted_proxy(l) && check_publish(l);
+    return check_publish(l);
 }
 
 /* What one value says must be right by itself; texts are looked at here, once for all commands. */
 static bool check_texts(const struct loading *l)
 {
-    if (l->command & (CMD_SERVE | CMD_INGEST | CMD_ECHO) && !check_log(l)) return false;
-    if (l->command & (CMD_SERVE | CMD_ECHO) && !check_listen(l)) return false;
+    if (l->command & (CMD_SERVE | CMD_INGEST | CMD_ECHO | CMD_EDGE) && !check_log(l)) return false;
+    if (l->command & (CMD_SERVE | CMD_ECHO | CMD_EDGE) && !check_listen(l)) return false;
+    if (l->command & (CMD_SERVE | CMD_EDGE) && !(check_prefix(l) && check_trusted_proxy(l)))
+        return false;
     return !(l->command & CMD_SERVE) || check_serve(l);
 }
 

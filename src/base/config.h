@@ -12,7 +12,7 @@
 #include "base/base.h"
 #include "base/limits.h" /* options.h names some */
 
-enum config_command { CMD_SERVE = 1, CMD_INGEST = 2, CMD_TAIL = 4, CMD_ECHO = 8 };
+enum config_command { CMD_SERVE = 1, CMD_INGEST = 2, CMD_TAIL = 4, CMD_ECHO = 8, CMD_EDGE = 16 };
 
 #define CONFIG_BOOL   bool
 #define CONFIG_INT    int64_t

@@ -99,6 +99,31 @@
  * costs subscribers an epoch and a whole snapshot this often, and not at every step. */
 #define LIMIT_REBUILD_MS 250
 
+/* Redis. How long a connection may take until it is ready; the rhythm of "are you there?", and
+ * after how many without an answer it is not; waits between two tries, doubled from the first to
+ * the longest; after how long a connection the first is short again. */
+#define LIMIT_BUS_CONNECT_MS          2000
+#define LIMIT_BUS_BEAT_MS             500
+#define LIMIT_BUS_SILENT_BEATS        4
+#define LIMIT_BUS_BACKOFF_FIRST_MS    100
+#define LIMIT_BUS_BACKOFF_MS          2000
+#define LIMIT_BUS_BACKOFF_SENTINEL_MS 500
+#define LIMIT_BUS_STEADY_MS           10000
+/* Messages that Redis has not answered yet: beyond, versions are left out and the newest follows.
+ */
+#define LIMIT_BUS_UNANSWERED_BYTES (8 << 20)
+/* How long a lease lasts, and how often it is renewed and asked for: who dies is followed by
+ * another within the sum of both. */
+#define LIMIT_LEASE_MS       2000
+#define LIMIT_LEASE_RENEW_MS 500
+/* How long Redis may be away before a server takes it for gone: who leads would have been followed
+ * by then. */
+#define LIMIT_BUS_GRACE_MS 3000
+/* The same of a server that has just started. */
+#define LIMIT_BUS_GRACE_FIRST_MS 1000
+/* How far ahead of our clock another server's epoch may be. */
+#define LIMIT_EPOCH_AHEAD_MS 86400000
+
 /* File descriptors that are not for connections: the database, pipes, what libraries open. */
 #define LIMIT_FILES_RESERVED 48
 /* Connections refused with 503 that linger to read it; beyond, they are cut at once. */
