@@ -257,8 +257,10 @@ static void print_config(const struct loading *l)
         case TEXT:
             buf_add_text(&value, *(char *const *)field);
             break;
-        case SECRET: /* too short for one, should this be read as settings again */
-            if (**(char *const *)field) buf_add_text(&value, "********");
+        case SECRET: /* the stars are no good one, should this be read as settings again */
+            buf_add_text(&value, strcmp(*(char *const *)field, options[i].fallback) != 0
+                                     ? "********"
+                                     : options[i].fallback);
             break;
         }
         printf("%s = %.*s  # %s\n", options[i].flag, (int)value.size, value.data ? value.data : "",

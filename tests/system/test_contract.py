@@ -1369,7 +1369,7 @@ def test_every_option_of_help_is_in_the_table_and_the_other_way_round():
 
 def test_a_setting_out_of_range_ends_with_2_and_a_database_in_use_with_1(start, tmp_path):
     assert run("serve", "--ws-max-connections", "-1").returncode == 2
-    assert run("serve", "--redis-enabled").returncode == 2
+    assert run("serve", "--redis-enabled", "--redis-url", "rediss://host").returncode == 2
     assert run("serve", "--nothing").returncode == 2
     assert run("ingest", "--db", tmp_path / "none.duckdb", tmp_path / "nothing").returncode == 1
     start()

@@ -347,7 +347,8 @@ BAD = [
     ("feed", "HEATCAST_FEED", "live"),
     ("log-level", "HEATCAST_LOG_LEVEL", "loud"),
     ("log-format", "HEATCAST_LOG_FORMAT", "xml"),
-    ("redis-enabled", "REDIS_ENABLED", "true"),
+    ("redis-channel-prefix", "REDIS_CHANNEL_PREFIX", "two words"),
+    ("redis-channel-prefix", "REDIS_CHANNEL_PREFIX", "x" * 65),
 ]
 
 
