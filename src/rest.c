@@ -99,8 +99,7 @@ static void add_symbol(struct buf *out, const struct rest *rest, const struct sy
     char step[16];
 
     buf_printf(out, "{\"symbol\":\"%s\",\"feed\":\"%s\"", symbol->name, feed_of(rest, symbol));
-    if (engine_is_modelled(engine, symbol) ||
-        symbol->published_us) { /* else its publisher has not said */
+    if (!symbol->is_published || symbol->published_us) { /* else its publisher has not said */
         buf_add_text(out, ",\"price_bin_size\":");
         snapshot_write_price(out, 1, symbol->bin_e12);
     }
