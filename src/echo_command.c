@@ -29,6 +29,7 @@ static void on_stop(void *context)
 {
     struct app *app = context;
 
+    signals_unwatch(&app->signals);
     server_stop(app->server);
     loop_close(&app->loop);
 }

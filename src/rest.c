@@ -69,9 +69,18 @@ static void answer_ready(struct rest *rest, struct site_request *request)
 {
     struct buf out = {0};
 
-    (void)rest; /* it answers, so the loop runs and the store is open */
-    buf_add_text(&out, "{\"status\":\"ready\"}");
-    answer_json(request, &out);
+    /* It answers, so the loop runs and the store is open. */
+    if (!server_is_draining(rest->server)) {
+        buf_add_text(&out, "{\"status\":\"ready\"}");
+        answer_json(request, &out);
+        return;
+    }
+    buf_add_text(&out, "{\"status\":\"draining\"}");
+    request->response = (struct site_response){.status = 503,
+                                               .content_type = "application/json",
+                                               .body = blob_take(&out),
+                                               .retry_after_s = LIMIT_RETRY_AFTER_S};
+    site_answer(request);
 }
 
 static const char *step_name(int64_t step_ms, char text[16])

@@ -61,10 +61,12 @@ out:
     return err;
 }
 
-static void on_stop(void *context)
+/* The end: those who feed first, who is fed last. */
+static void stop(void *context)
 {
     struct app *app = context;
 
+    signals_unwatch(&app->signals);
     if (app->sim) sim_stop(app->sim);
     cluster_stop(app->cluster);
     engine_stop(app->engine);
@@ -72,6 +74,22 @@ static void on_stop(void *context)
     server_stop(app->server);
     if (app->store) store_stop(app->store);
     loop_close(&app->loop);
+}
+
+/* Clients are let go while everything still runs; who is asked twice stops at once. */
+static void on_stop(void *context)
+{
+    struct app *app = context;
+    int64_t drain_ms = (int64_t)(app->config.ws_drain_seconds * 1000);
+
+    if (!drain_ms || server_is_draining(app->server)) {
+        stop(app);
+        return;
+    }
+    log_info("draining", F_INT("websockets", server_stat(app->server, STAT_websockets)),
+             F_INT("streams", server_stat(app->server, STAT_sse_connections)),
+             F_INT("ms_at_most", drain_ms));
+    server_drain(app->server, drain_ms, stop, app);
 }
 
 static void on_request(void *context, struct site_request *request)

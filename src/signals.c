@@ -9,9 +9,6 @@ static void on_signal(uv_signal_t *handle, int number)
     struct signals *signals = handle->data;
 
     log_info("stopping", F_INT("signal", number));
-    uv_close((uv_handle_t *)&signals->interrupt, NULL);
-    uv_close((uv_handle_t *)&signals->terminate, NULL);
-    uv_close((uv_handle_t *)&signals->hangup, NULL);
     signals->on_stop(signals->context);
 }
 
@@ -31,4 +28,11 @@ void signals_watch(struct signals *signals, struct loop *loop, void (*on_stop)(v
     watch(signals, loop, &signals->interrupt, SIGINT);
     watch(signals, loop, &signals->terminate, SIGTERM);
     watch(signals, loop, &signals->hangup, SIGHUP);
+}
+
+void signals_unwatch(struct signals *signals)
+{
+    uv_close((uv_handle_t *)&signals->interrupt, NULL);
+    uv_close((uv_handle_t *)&signals->terminate, NULL);
+    uv_close((uv_handle_t *)&signals->hangup, NULL);
 }

@@ -9,12 +9,14 @@
 
 struct signals {
     uv_signal_t interrupt, terminate, hangup;
-    void (*on_stop)(void *context); /* called once */
+    void (*on_stop)(void *context); /* called for each one that comes */
     void *context;                  /* borrowed */
 };
 
-/* Watches until one of them comes; then nothing is watched any more. Keeps the loop running. */
+/* Watches until signals_unwatch(), and keeps the loop running until then. */
 void signals_watch(struct signals *signals, struct loop *loop, void (*on_stop)(void *context),
                    void *context);
+/* Whatever comes from now on ends the process at once. */
+void signals_unwatch(struct signals *signals);
 
 #endif

@@ -60,6 +60,9 @@ OPTION(
 OPTION(ws_max_queue_size, INT, "ws-max-queue-size", "WS_MAX_QUEUE_SIZE", "1", 1, 1000000,
        CMD_SERVE | CMD_EDGE, "N",
        "accepted for compatibility: a client's queue holds the newest of each symbol, depth 1")
+OPTION(ws_drain_seconds, REAL, "ws-drain-seconds", "WS_DRAIN_SECONDS", "10", 0, 3600,
+       CMD_SERVE | CMD_EDGE, "SECONDS",
+       "over how long a server that is to stop lets its streaming clients go; 0: at once")
 OPTION(ws_resume_versions, INT, "ws-resume-versions", "WS_RESUME_VERSIONS", "300", 0, 100000,
        CMD_SERVE | CMD_EDGE, "N",
        "versions of a symbol that a returning client may have missed and be told of")

@@ -89,6 +89,7 @@
     Y(X, 1008)                                                                                     \
     Y(X, 1009)                                                                                     \
     Y(X, 1011)                                                                                     \
+    Y(X, 1012)                                                                                     \
     Y(X, 1013)
 #define STATS_CLOSE(X, code)                                                                       \
     X(closes_##code, COUNTER, closes, "code=\"" #code "\"", STATS_CLOSES_HELP)

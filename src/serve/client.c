@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "serve/shard.h"
+#include "serve/stale.h"
 
 void client_init(struct conn *c, struct subscription *sub)
 {
@@ -95,9 +96,11 @@ void client_enter(struct conn *c)
     uint32_t short_lives = restless_count(restless, &c->address, shard_now_ms(c->shard));
     struct buf text = {0};
 
-    if (short_lives < LIMIT_SHORT_LIVES) return;
-    protocol_write_unstable(&text, short_lives);
-    conn_send_text(c, &text);
+    if (short_lives >= LIMIT_SHORT_LIVES) {
+        protocol_write_unstable(&text, short_lives);
+        conn_send_text(c, &text);
+    }
+    stale_greet(c);
 }
 
 static void note_short_life(struct conn *c)

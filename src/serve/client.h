@@ -10,7 +10,7 @@
 
 /* Makes a free subscription of this client out of zeroed memory. */
 void client_init(struct conn *conn, struct subscription *sub);
-/* It has come: told if its address keeps reconnecting. */
+/* It has come: told if its address keeps reconnecting, and if there is no news (stale.h). */
 void client_enter(struct conn *conn);
 /* A whole text message has come. */
 void client_message(struct conn *conn, struct str text);

@@ -271,10 +271,7 @@ static void warn_if_slow(struct conn *c)
     c->dropped = 0;
     c->slow_warned_ms = now_ms;
     count(c, STAT_slow_warnings, 1);
-    if (c->state == CONN_EVENTS)
-        events_warn(c, &text);
-    else
-        conn_send_text(c, &text);
+    conn_warn(c, &text);
 }
 
 void conn_note_dropped(struct conn *c)
@@ -344,6 +341,14 @@ void conn_send_text(struct conn *c, struct buf *text)
 {
     reply_frame(c, WS_TEXT, text->data, text->size);
     buf_deinit(text);
+}
+
+void conn_warn(struct conn *c, struct buf *text)
+{
+    if (c->state == CONN_EVENTS)
+        events_warn(c, text);
+    else
+        conn_send_text(c, text);
 }
 
 /* --- ending --- */

@@ -107,6 +107,9 @@ void conn_pause(struct conn *conn);
 void conn_reply(struct conn *conn, struct blob *bytes);
 void conn_send_text(struct conn *conn, struct buf *text);
 
+/* OPEN or EVENTS: queues a warning, as a message or as an event. Takes the text. */
+void conn_warn(struct conn *conn, struct buf *text);
+
 /* Can a version be written at once, past the outbox: nothing waits before it? */
 bool conn_is_idle(const struct conn *conn);
 /* Writes a version that outbox_take() gave. */

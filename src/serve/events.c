@@ -6,6 +6,7 @@
 #include "serve/client.h"
 #include "serve/demand.h"
 #include "serve/shard.h"
+#include "serve/stale.h"
 
 /* After how long clients come back when the connection broke: between these, so that those who lost
  * it at once do not come back at once. */
@@ -45,6 +46,7 @@ static void begin(struct conn *c, const struct dress *dress, struct demand *dema
         return;
     }
     conn_begin_events(c);
+    stale_greet(c);
     subscribe(c, demand);
 }
 

@@ -236,6 +236,24 @@ void protocol_write_unstable(struct buf *out, uint32_t short_lives)
         short_lives);
 }
 
+void protocol_write_shutdown(struct buf *out, int64_t in_ms)
+{
+    buf_add_text(out,
+                 "{\"type\":\"warning\",\"code\":\"SERVER_SHUTDOWN\",\"message\":\"This server "
+                 "is stopping and will close this connection; connect again then, and go on "
+                 "from what you have.\",\"reconnect_in_ms\":");
+    buf_add_int(out, in_ms);
+    buf_add_char(out, '}');
+}
+
+void protocol_write_stale(struct buf *out, int64_t since_wall_ms)
+{
+    buf_add_text(out, "{\"type\":\"warning\",\"code\":\"STALE\",\"message\":\"No news reaches this "
+                      "server; what it sends is the last it has.\",\"since\":\"");
+    buf_add_time(out, since_wall_ms);
+    buf_add_text(out, "\"}");
+}
+
 void protocol_write_pong(struct buf *out, int64_t now_ms)
 {
     buf_add_text(out, "{\"type\":\"pong\",\"timestamp\":\"");

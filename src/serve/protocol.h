@@ -37,6 +37,10 @@ struct version protocol_version_had(const struct request *request, const char *s
 void protocol_write_error(struct buf *out, const char *code, struct str message);
 void protocol_write_slow_consumer(struct buf *out, uint32_t dropped);
 void protocol_write_unstable(struct buf *out, uint32_t short_lives);
+/* The server will close the connection in so many milliseconds. */
+void protocol_write_shutdown(struct buf *out, int64_t in_ms);
+/* There has been no news since then. */
+void protocol_write_stale(struct buf *out, int64_t since_wall_ms);
 void protocol_write_pong(struct buf *out, int64_t now_ms);
 /* Adds a name to a list of unknown ones; then says that they are, and which ones are not:
  * "Unknown symbol 'X', 'Y'. Valid symbols: A, B". Text, not JSON. */

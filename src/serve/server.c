@@ -1,5 +1,6 @@
 #include "serve/server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdatomic.h>
@@ -13,10 +14,14 @@
 #include "base/log.h"
 #include "serve/assets.h"
 #include "serve/shard.h"
+#include "serve/stale.h"
 
 /* Connections where the file limit is not known, and where there is none. */
 #define CONNECTIONS_FALLBACK 10000
 #define CONNECTIONS_MAX      10000000
+/* How often it is looked whether all have gone, and how much later than the last should have. */
+#define DRAIN_LOOK_MS  20
+#define DRAIN_GRACE_MS 500
 /* A listener, libuv's epoll set and eventfd, and our own of both (poller.h, loop.h). */
 #define FILES_PER_SHARD 5
 
@@ -34,6 +39,11 @@ struct server {
     struct interest *interests; /* owned array, by topic id */
     size_t interest_count;
     char address[80];
+    bool is_stale;
+    uv_timer_t drain; /* while draining: looks whether all have gone */
+    int64_t drain_end_ms;
+    void (*on_drained)(void *context);
+    void *drain_context; /* borrowed */
 };
 
 /* Names are looked up once, at start, where waiting for it holds nobody up. Of several addresses an
@@ -240,7 +250,7 @@ const char *server_address(const struct server *server)
 
 /* --- words to the shards --- */
 
-enum word_type { WORD_TOPIC, WORD_PUBLISH, WORD_FORGET };
+enum word_type { WORD_TOPIC, WORD_PUBLISH, WORD_FORGET, WORD_DRAIN, WORD_STALE };
 
 /* One message to one shard; freed there. */
 struct word {
@@ -251,6 +261,9 @@ struct word {
     struct version version;
     struct publication *pub;       /* reference held */
     _Atomic uint32_t *subscribers; /* interest.subscribers */
+    int64_t time_ms;               /* DRAIN: how long; STALE: since when */
+    size_t shard_count;
+    bool is_stale;
     char name[LIMIT_SYMBOL_BYTES + 1];
 };
 
@@ -263,14 +276,25 @@ static void add_topic(struct shard *shard, const char *name, uint32_t id,
 static void run_word(struct task *task)
 {
     struct word *word = container_of(task, struct word, task);
-    struct hub *hub = &word->shard->hub;
+    struct shard *shard = word->shard;
 
-    if (word->type == WORD_TOPIC)
-        add_topic(word->shard, word->name, word->topic_id, word->subscribers);
-    else if (word->type == WORD_PUBLISH)
-        shard_deliver(word->shard, word->pub);
-    else
-        hub_forget(hub, word->topic_id, word->version);
+    switch (word->type) {
+    case WORD_TOPIC:
+        add_topic(shard, word->name, word->topic_id, word->subscribers);
+        break;
+    case WORD_PUBLISH:
+        shard_deliver(shard, word->pub);
+        break;
+    case WORD_FORGET:
+        hub_forget(&shard->hub, word->topic_id, word->version);
+        break;
+    case WORD_DRAIN:
+        drain_begin(shard, word->time_ms, word->shard_count);
+        break;
+    case WORD_STALE:
+        stale_set(shard, word->is_stale, word->time_ms);
+        break;
+    }
     free(word);
 }
 
@@ -335,6 +359,53 @@ void server_forget(struct server *server, uint32_t topic_id, struct version vers
     tell_shards(server, &word);
 }
 
+void server_set_stale(struct server *server, bool is_stale, int64_t since_wall_ms)
+{
+    struct word word = {.type = WORD_STALE, .is_stale = is_stale, .time_ms = since_wall_ms};
+
+    if (server->is_stale == is_stale) return;
+    server->is_stale = is_stale;
+    tell_shards(server, &word);
+}
+
+/* --- draining --- */
+
+static void on_drain_look(uv_timer_t *timer)
+{
+    struct server *server = container_of(timer, struct server, drain);
+    int64_t now_ms = (int64_t)uv_now(timer->loop);
+
+    if (server_stat(server, STAT_websockets) + server_stat(server, STAT_sse_connections) &&
+        now_ms < server->drain_end_ms)
+        return;
+    uv_timer_stop(timer);
+    server->on_drained(server->drain_context);
+}
+
+void server_drain(struct server *server, int64_t duration_ms, void (*on_drained)(void *context),
+                  void *context)
+{
+    struct word word = {
+        .type = WORD_DRAIN, .time_ms = duration_ms, .shard_count = server->shard_count};
+    uv_loop_t *loop = &server->env.main_loop->uv;
+
+    assert(!server_is_draining(server));
+    server->on_drained = on_drained;
+    server->drain_context = context;
+    server->drain_end_ms = (int64_t)uv_now(loop) + duration_ms + DRAIN_GRACE_MS;
+    atomic_store_explicit(&server->env.is_draining, true, memory_order_relaxed);
+    tell_shards(server, &word);
+    uv_timer_init(loop, &server->drain);
+    uv_timer_start(&server->drain, on_drain_look, 0, DRAIN_LOOK_MS);
+}
+
+bool server_is_draining(const struct server *server)
+{
+    return atomic_load_explicit(&server->env.is_draining, memory_order_relaxed);
+}
+
+/* --- interest --- */
+
 void server_on_interest(struct server *server, size_t shard_index, uint32_t topic_id,
                         bool has_subscribers)
 {
@@ -377,6 +448,7 @@ const struct stats *server_shard_stats(const struct server *server, size_t shard
 /* One that was never started is run here, until its handles are closed. */
 void server_stop(struct server *server)
 {
+    if (server_is_draining(server)) uv_close((uv_handle_t *)&server->drain, NULL);
     for (size_t i = 0; i < server->shard_count; i++)
         shard_stop(server->shards[i]);
     for (size_t i = 0; i < server->shard_count; i++) {

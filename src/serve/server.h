@@ -56,6 +56,18 @@ int64_t server_stat(const struct server *server, enum counter stat);
 size_t server_shard_count(const struct server *server);
 const struct stats *server_shard_stats(const struct server *server, size_t shard_index);
 
+/* Lets streaming clients go before server_stop(): each is told when, and closed then (drain.h); new
+ * ones are answered 503. All else goes on. `on_drained` is called once, not from within, when the
+ * last has gone or the time is over; not after server_stop(). To be called once. */
+void server_drain(struct server *server, int64_t duration_ms, void (*on_drained)(void *context),
+                  void *context);
+bool server_is_draining(const struct server *server);
+
+/* There is no news to be had from where this server has its own, since then; or there is again.
+ * Every streaming client is told of the former, once, now or when it comes (stale.h). Saying what
+ * was said already is harmless. */
+void server_set_stale(struct server *server, bool is_stale, int64_t since_wall_ms);
+
 /* Closes all connections (WebSockets with 1001) and joins the threads. Blocks, about a second at
  * most. Requests still with the floor above may be answered, to nobody, until server_free(). */
 void server_stop(struct server *server);

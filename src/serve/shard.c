@@ -348,6 +348,7 @@ static void close_handles(struct shard *shard)
     uv_close((uv_handle_t *)&shard->sweep, NULL);
     uv_close((uv_handle_t *)&shard->due, NULL);
     uv_close((uv_handle_t *)&shard->flush, NULL);
+    uv_close((uv_handle_t *)&shard->drain.timer, NULL);
     loop_close(&shard->loop);
 }
 
@@ -375,6 +376,7 @@ int shard_init(struct shard *shard, struct shard_env *env, size_t index,
     uv_timer_init(&shard->loop.uv, &shard->sweep);
     uv_timer_init(&shard->loop.uv, &shard->due);
     uv_prepare_init(&shard->loop.uv, &shard->flush);
+    drain_init(&shard->drain, &shard->loop);
     uv_timer_start(&shard->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_prepare_start(&shard->flush, on_flush);
     err = open_listener(shard, address);
@@ -463,6 +465,7 @@ static void run_stop(struct task *task)
     struct shard *shard = container_of(task, struct shard, stop);
 
     close_listener(shard);
+    drain_end(&shard->drain);
     LIST_FOR_EACH (it, after, &shard->conns[CONN_OPEN])
         say_goodbye(container_of(it, struct conn, in_state));
     LIST_FOR_EACH (it, after, &shard->conns[CONN_EVENTS])

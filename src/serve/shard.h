@@ -12,13 +12,14 @@
 #include "io/poller.h"
 #include "serve/conn.h"
 #include "serve/crowd.h"
+#include "serve/drain.h"
 #include "serve/hub.h"
 #include "serve/restless.h"
 #include "serve/server.h"
 #include "serve/unread.h"
 
-/* What all shards know; set before they start, read-only but for what is atomic: the two counts,
- * crowd, restless and unread. */
+/* What all shards know; set before they start, read-only but for what is atomic: is_draining, the
+ * two counts, crowd, restless and unread. */
 struct shard_env {
     struct loop *main_loop;
     struct server_ops ops;
@@ -34,6 +35,7 @@ struct shard_env {
     char *listen_host;   /* owned; of --listen, a name or an address without brackets */
     char *web_root;      /* owned; "" for the files in the program */
     struct server *server;
+    _Atomic bool is_draining;    /* nobody new is given a stream (drain.h) */
     struct site_response *files; /* owned; one for each of assets[] */
     _Atomic int64_t connection_count;
     _Atomic int64_t refused_count; /* connections that linger to read their 503 */
@@ -66,6 +68,9 @@ struct shard {
     bool is_spreading;         /* now: hub.on_mark may write at once */
     struct encoding_cost cost; /* of encodings since the last flush */
     struct stats stats;
+    struct drain drain;
+    bool is_stale;          /* there is no news (stale.h), */
+    int64_t stale_since_ms; /* since then, by the wall's clock */
     struct task stop;
     int64_t stop_ms; /* when the last connections are cut; 0 while running */
     uint8_t read_buffer[65536];

@@ -412,6 +412,15 @@ static void refuse_handshake(struct conn *c, const struct http_request *request,
     site_response_deinit(&response);
 }
 
+/* A server that drains gives nobody a new stream: another one, or it when it is back, will. */
+static bool refuse_while_draining(struct conn *c, const struct http_request *request)
+{
+    if (!atomic_load_explicit(&c->shard->env->is_draining, memory_order_relaxed)) return false;
+    c->close_after = true;
+    fail(c, request, 503, "the server is about to stop; try again");
+    return true;
+}
+
 static void serve_websocket(struct conn *c, const struct http_request *request)
 {
     const struct shard_env *env = c->shard->env;
@@ -428,12 +437,23 @@ static void serve_websocket(struct conn *c, const struct http_request *request)
         fail(c, request, 403, "this Origin is not one of CORS_ALLOWED_ORIGINS");
         return;
     }
+    if (refuse_while_draining(c, request)) return;
     err = handshake_check(request, true, &handshake);
     if (!err) {
         conn_open(c, &handshake);
         return;
     }
     refuse_handshake(c, request, -err);
+}
+
+static void serve_events(struct conn *c, const struct http_request *request)
+{
+    if (!refuse_while_draining(c, request)) events_serve(c, request);
+}
+
+static void serve_longpoll(struct conn *c, const struct http_request *request)
+{
+    if (!refuse_while_draining(c, request)) longpoll_serve(c, request);
 }
 
 /* --- questions for the floor above --- */
@@ -639,10 +659,10 @@ void site_serve(struct conn *c, const struct http_request *request, struct str b
     else if (is_control(request))
         serve_control(c, request, body);
     else if (str_eq(request->path, STR("/sse/heatmap")))
-        events_serve(c, request);
+        serve_events(c, request);
     else if (str_eq(request->path, STR("/heatmap/latest")) && request->method != HTTP_POST &&
              demand_is_poll(request->query))
-        longpoll_serve(c, request);
+        serve_longpoll(c, request);
     else
         forward(c, request, (struct str){0});
 }

@@ -33,7 +33,7 @@ export function launch() {
 /** Settings of whoever runs this must not reach the servers that it starts. */
 function environment(more) {
   const clean = Object.entries(process.env).filter(([name]) => !/^(HEATCAST_|WS_|REDIS_|CORS_)/.test(name));
-  return { ...Object.fromEntries(clean), ...more };
+  return { ...Object.fromEntries(clean), WS_DRAIN_SECONDS: '0', ...more };
 }
 
 /** Run `heatcast` to its end; what it says is an error's message unless it ends well. */

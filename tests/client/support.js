@@ -25,6 +25,7 @@ const TOKEN = 'only-for-the-tests-of-the-client';
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(HEATCAST_|WS_|REDIS_|CORS_)/.test(name)),
 );
+environment.WS_DRAIN_SECONDS = '0'; /* a flag says otherwise */
 
 /** The first true value of the condition. */
 export const until = (condition, what) => untilWithin(condition, what, PATIENCE);

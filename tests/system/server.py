@@ -94,7 +94,8 @@ class Server:
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             words,
-            env=environment(**env),
+            # Stopped, it ends at once, whoever is connected: tests of the drain say otherwise.
+            env=environment(**{"WS_DRAIN_SECONDS": "0", **env}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.errors,
