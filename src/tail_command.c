@@ -24,7 +24,8 @@ static const char usage[] =
     "to\n"
     "the connection is told on standard error. A lost one is made again, after a random time "
     "below\n"
-    "a limit that doubles from 0.5 to 30 seconds, or when the server says.\n\n"
+    "a limit that doubles from 0.5 to 30 seconds, or when the server says; to one that restarts at "
+    "once.\n\n"
     "Exit status: 0 the count is reached, or stopped by SIGINT or SIGTERM, or nobody reads the\n"
     "output any more; 1 with --no-reconnect: no connection, or it was lost (or the output cannot\n"
     "be written); 2 wrong use; 3 the --timeout is over; 4 the server knows none of the symbols.";
@@ -41,6 +42,8 @@ enum {
 #define BACKOFF_FIRST_MS 500   /* limit of the first wait; each next one is twice that, */
 #define BACKOFF_MAX_MS   30000 /* up to this */
 #define HEALTHY_MS       30000 /* data for this long makes the next wait a first one again */
+#define RESTART_MAX_MS   250   /* limit of the wait where the server only restarts, */
+#define RESTART_AGAIN_MS 1000  /* unless it said so less than this ago */
 
 struct tail {
     struct config config;
@@ -56,6 +59,7 @@ struct tail {
     /* the connection */
     bool is_open;
     uint64_t opened_ms, heard_ms, pinged_ms;
+    uint64_t restarted_ms;  /* when a server last closed it to restart; 0 for never */
     unsigned attempt_count; /* since the last healthy connection */
     bool has_empty_ack;     /* the server took none of our symbols */
     size_t refusal_count;   /* INVALID_SYMBOL errors */
@@ -234,21 +238,37 @@ static void on_retry(uv_timer_t *timer)
     connect_now(container_of(timer, struct tail, retry));
 }
 
+static uint64_t random_up_to(uint64_t limit_ms)
+{
+    uint32_t random;
+
+    if (uv_random(NULL, NULL, &random, sizeof(random), 0, NULL)) abort();
+    return random % (limit_ms + 1);
+}
+
+/* A server that restarts closes its clients one after the other, and another one is there: no need
+ * to wait. One that does so again and again is like any other that cannot be had. */
+static bool is_restart(struct tail *t, unsigned code)
+{
+    uint64_t before_ms = t->restarted_ms, now_ms = uv_now(&t->loop.uv);
+
+    if (code != WS_CLOSE_SERVICE_RESTART) return false;
+    t->restarted_ms = now_ms;
+    return !before_ms || now_ms - before_ms >= RESTART_AGAIN_MS;
+}
+
 /* A random time below a limit that doubles, so that a server's clients do not all come back at
  * once; a server that is stopping says itself when to come (PROTOCOL section 1). */
 static uint64_t choose_wait_ms(const struct tail *t, const char *reason)
 {
     const char *hint = strstr(reason, "reconnect in ");
     uint64_t hint_ms, limit_ms = BACKOFF_FIRST_MS;
-    uint32_t random;
 
     if (hint && sscanf(hint, "reconnect in %5" SCNu64 " ms", &hint_ms) == 1)
         return MIN(hint_ms, (uint64_t)BACKOFF_MAX_MS);
     for (unsigned i = 0; i < t->attempt_count && limit_ms < BACKOFF_MAX_MS; i++)
         limit_ms *= 2;
-    limit_ms = MIN(limit_ms, (uint64_t)BACKOFF_MAX_MS);
-    if (uv_random(NULL, NULL, &random, sizeof(random), 0, NULL)) abort();
-    return random % (limit_ms + 1);
+    return random_up_to(MIN(limit_ms, (uint64_t)BACKOFF_MAX_MS));
 }
 
 static void on_closed(void *context, unsigned code, const char *reason)
@@ -269,8 +289,12 @@ static void on_closed(void *context, unsigned code, const char *reason)
         return;
     }
     if (was_open && t->heard_ms - t->opened_ms >= HEALTHY_MS) t->attempt_count = 0;
-    wait_ms = choose_wait_ms(t, reason);
-    t->attempt_count++;
+    if (is_restart(t, code))
+        wait_ms = random_up_to(RESTART_MAX_MS);
+    else {
+        wait_ms = choose_wait_ms(t, reason);
+        t->attempt_count++;
+    }
     tail_output_note(&t->output, "%s (code %u); retry in %.1f s", reason, code,
                      (double)wait_ms / 1000);
     uv_timer_start(&t->retry, on_retry, wait_ms, 0);

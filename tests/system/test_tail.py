@@ -29,6 +29,7 @@ CLEAN = {
     for name, value in os.environ.items()
     if not re.match(r"(HEATCAST_|WS_|REDIS_|CORS_)", name) and name != "NO_COLOR"
 }
+CLEAN["WS_DRAIN_SECONDS"] = "0"  # a server that is stopped ends at once, whoever is connected
 
 
 class Process:
@@ -608,6 +609,28 @@ def test_a_server_says_when_to_come_back(fake, start):
     assert tail.wait() == 0
     assert "retry in 1.3 s" in tail.errors()
     assert time.monotonic() - begun > 1.2
+
+
+RETRY = re.compile(r"\(code 1012\); retry in (\S+) s")
+
+
+def test_a_server_that_restarts_is_come_back_to_at_once(fake, start):
+    async def behave(_fake, socket, number):
+        if number == 0:
+            await socket.close(1012, "the server restarts; connect again now")
+        await socket.send(json.dumps(SNAPSHOT))
+
+    tail = start("tail", fake(behave).address, "BTCUSDT", "--count", 1)
+    assert tail.wait() == 0
+    assert float(RETRY.search(tail.errors())[1]) <= 0.3
+
+
+def test_one_that_restarts_again_and_again_is_waited_for(fake, start):
+    async def behave(_fake, socket, _number):
+        await socket.close(1012)
+
+    tail = start("tail", fake(behave).address, "BTCUSDT")
+    tail.until(lambda: any(float(s) > 0.3 for s in RETRY.findall(tail.errors())), "a longer pause")
 
 
 @pytest.mark.parametrize(
