@@ -69,7 +69,7 @@ export class HeatmapWebSocket {
     #private;
 }
 export type Snapshot = import("./heatmap-state.js").Snapshot;
-export type Status = "connecting" | "connected" | "slow" | "disconnected" | "failed";
+export type Status = "connecting" | "connected" | "slow" | "stale" | "disconnected" | "failed";
 /**
  * what is going on, and since when
  */
@@ -79,9 +79,14 @@ export type StatusDetail = {
      */
     since: number;
     /**
-     * Date.now() of the next attempt, while one is planned
+     * Date.now() of the next attempt, while one is planned; while connected,
+     * the server has said that it will then restart
      */
     retryAt?: number | undefined;
+    /**
+     * with stale: the time of the server's last news, as Date.now() counts
+     */
+    staleSince?: number | undefined;
     /**
      * failed attempts in a row; 0 after a while of healthy data
      */
@@ -214,6 +219,10 @@ export type Subscription = {
      * deltas are of no use until a snapshot comes
      */
     awaitsWhole: boolean;
+    /**
+     * something came of it since it was last asked for
+     */
+    answered: boolean;
     /**
      * how often the whole was asked for since all was well
      */

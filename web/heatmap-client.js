@@ -12,17 +12,20 @@
  * is hidden.
  *
  * Statuses: connecting, connected, slow (the server skipped snapshots for us in the last seconds),
- * disconnected (a retry is due), failed (polling).
+ * stale (no news reaches the server, since when it says in the detail), disconnected (a retry is
+ * due), failed (polling).
  */
 import { Poller } from './heatmap-poll.js';
 import { advance, isNews, snapshotOf } from './heatmap-state.js';
 
 /**
  * @typedef {import('./heatmap-state.js').Snapshot} Snapshot
- * @typedef {'connecting'|'connected'|'slow'|'disconnected'|'failed'} Status
+ * @typedef {'connecting'|'connected'|'slow'|'stale'|'disconnected'|'failed'} Status
  * @typedef {object} StatusDetail what is going on, and since when
  * @property {number} since Date.now() when the status began
- * @property {number} [retryAt] Date.now() of the next attempt, while one is planned
+ * @property {number} [retryAt] Date.now() of the next attempt, while one is planned; while connected,
+ *   the server has said that it will then restart
+ * @property {number} [staleSince] with stale: the time of the server's last news, as Date.now() counts
  * @property {number} attempt failed attempts in a row; 0 after a while of healthy data
  * @property {boolean} polling with failed: whether polls are being answered
  * @property {string} reason why the last connection or attempt ended, or what the server warns of
@@ -72,6 +75,7 @@ import { advance, isNews, snapshotOf } from './heatmap-state.js';
  * @property {number | undefined} interval seconds; undefined: the server's own rhythm
  * @property {import('./heatmap-state.js').State | null} state
  * @property {boolean} awaitsWhole deltas are of no use until a snapshot comes
+ * @property {boolean} answered something came of it since it was last asked for
  * @property {number} mends how often the whole was asked for since all was well
  * @property {number} mendedAt performance.now() of the last of them
  */
@@ -83,6 +87,8 @@ const SYMBOLS_MAX = 20;
 const INTERVAL_DEFAULT = 5; /* seconds between polls where the server would choose */
 const INTERVAL_MAX = 60;
 const PROBE_TIMEOUT = 5000;
+const RESTART_PAUSE = 250; /* ms, the most before we come back to a server that restarts, */
+const RESTART_AGAIN = 1000; /* unless it said so less than this ago */
 const MEND_PAUSES = 16; /* of mendPause, at most */
 const NOTHING = { prices: [], long: [], short: [] };
 
@@ -94,8 +100,10 @@ export class HeatmapWebSocket {
   #lastHeard = 0;
   #pongDue = 0;
   #reason = '';
-  /** @type {number | undefined} ms to wait, as the server that is stopping told */
-  #toldPause;
+  /** @type {number | undefined} performance.now() of when to come back, as the server that is stopping told */
+  #toldReturn;
+  #staleSince = 0;
+  #restartedAt = -Infinity; /* performance.now() of when a server last closed us to restart */
   #hidden = false;
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
@@ -239,7 +247,7 @@ export class HeatmapWebSocket {
   #open() {
     this.#cancel('retry');
     this.#heardOfServer = false;
-    this.#toldPause = undefined;
+    this.#toldReturn = undefined;
     let ws;
     try {
       ws = new this.WebSocket(this.url);
@@ -320,14 +328,20 @@ export class HeatmapWebSocket {
   }
 
   /** @param {any} warning */
-  #warned({ code, message, reconnect_in_ms }) {
+  #warned({ code, message, reconnect_in_ms, since }) {
     const reason = `${code}: ${message ?? ''}`;
     if (code === 'SLOW_CONSUMER') {
       this.#after('slow', this.slowFor, () => this.#setStatus('connected'));
       this.#setStatus('slow', { reason });
     } else if (code === 'SERVER_SHUTDOWN') {
-      if (reconnect_in_ms >= 0) this.#toldPause = reconnect_in_ms;
-      this.#setStatus(this.status, { reason });
+      /* It closes us then, and another one takes us. */
+      const told = reconnect_in_ms >= 0;
+      if (told) this.#toldReturn = performance.now() + reconnect_in_ms;
+      this.#setStatus(this.status, { reason, retryAt: told ? Date.now() + reconnect_in_ms : undefined });
+    } else if (code === 'STALE') {
+      this.#cancel('slow');
+      this.#staleSince = Date.parse(since) || Date.now();
+      this.#setStatus('stale', { reason });
     } else if (code === 'CONNECTION_UNSTABLE') {
       /* Others of our address were cut: should this one be, it was not the first. */
       this.reconnectAttempts = Math.max(this.reconnectAttempts, 1);
@@ -340,7 +354,7 @@ export class HeatmapWebSocket {
     const text = String(reason ?? '');
     /* A server that is stopping says how long to wait: "... reconnect in 1200 ms". */
     const told = /(\d+) ?ms/.exec(text);
-    if (told) this.#toldPause = Number(told[1]);
+    if (told) this.#toldReturn = performance.now() + Number(told[1]);
     this.#lost(`${code} ${text}`.trim(), code);
   }
 
@@ -357,12 +371,31 @@ export class HeatmapWebSocket {
     if (!this.#wanted) return;
 
     this.#reason = reason;
+    if (code === 1012 && !this.#poller.isActive && this.#mayReturnAtOnce()) {
+      this.#retry('disconnected', this.random() * RESTART_PAUSE);
+      return;
+    }
     this.reconnectAttempts++;
     const failed = this.reconnectAttempts > this.maxReconnectAttempts;
     const delay = failed ? this.retryWhenFailed * (0.75 + this.random() / 2) : this.#backoff(code);
-    this.#after('retry', delay, () => this.#open());
     if (failed) this.#startPolling();
-    this.#setStatus(failed ? 'failed' : 'disconnected', { retryAt: Date.now() + delay });
+    this.#retry(failed ? 'failed' : 'disconnected', delay);
+  }
+
+  /** @param {Status} status @param {number} delay */
+  #retry(status, delay) {
+    this.#after('retry', delay, () => this.#open());
+    this.#setStatus(status, { retryAt: Date.now() + delay });
+  }
+
+  /**
+   * A server that restarts closes its clients one after the other, and another one is there: that is
+   * no failure. One that does so again and again meets growing pauses.
+   */
+  #mayReturnAtOnce() {
+    const before = this.#restartedAt;
+    this.#restartedAt = performance.now();
+    return this.#restartedAt - before >= RESTART_AGAIN;
   }
 
   /**
@@ -371,7 +404,9 @@ export class HeatmapWebSocket {
    * @param {number | undefined} code
    */
   #backoff(code) {
-    if (this.#toldPause !== undefined) return Math.min(this.#toldPause, this.reconnectDelayMax);
+    if (this.#toldReturn !== undefined) {
+      return Math.min(Math.max(this.#toldReturn - performance.now(), 0), this.reconnectDelayMax);
+    }
     const most = Math.min(this.reconnectDelay * 2 ** (this.reconnectAttempts - 1), this.reconnectDelayMax);
     const least = code === 1013 ? most / 2 : 0;
     return least + this.random() * (most - least);
@@ -422,6 +457,7 @@ export class HeatmapWebSocket {
     /** @type {Map<number | undefined, string[]>} */
     const byInterval = new Map();
     for (const symbol of symbols) {
+      /** @type {Subscription} */ (this.#subscriptions.get(symbol)).answered = false;
       const interval = this.#intervalOf(symbol);
       byInterval.set(interval, [...(byInterval.get(interval) ?? []), symbol]);
     }
@@ -490,7 +526,14 @@ export class HeatmapWebSocket {
     }
     const isNew = isNews(kept.state?.message, message, polled);
     if (isNew || !polled) Object.assign(kept, { state: next, awaitsWhole: false });
+    if (!polled) this.#answered(kept);
     if (isNew) this.#tell(() => this.onSnapshot(raw ? message : snapshotOf(next)));
+  }
+
+  /** Who asks is answered with what there is; what comes after that is news. @param {Subscription} kept */
+  #answered(kept) {
+    if (kept.answered && this.status === 'stale') this.#connected();
+    kept.answered = true;
   }
 
   /**
@@ -595,7 +638,11 @@ export class HeatmapWebSocket {
       hidden: this.#hidden,
     };
     this.status = status;
-    this.detail = retryAt === undefined ? detail : { ...detail, retryAt };
+    this.detail = {
+      ...detail,
+      ...(retryAt === undefined ? {} : { retryAt }),
+      ...(status === 'stale' ? { staleSince: this.#staleSince } : {}),
+    };
     this.#tell(() => this.onStatusChange(status, this.detail));
   }
 
@@ -644,7 +691,7 @@ export class HeatmapWebSocket {
 
 /** @param {number | undefined} interval @returns {Subscription} */
 function newSubscription(interval) {
-  return { interval, state: null, awaitsWhole: false, mends: 0, mendedAt: 0 };
+  return { interval, state: null, awaitsWhole: false, answered: false, mends: 0, mendedAt: 0 };
 }
 
 /** @param {any} error */

@@ -46,6 +46,8 @@ export function kindOf({ status, detail, hadData }, stale) {
       return stale ? 'stale' : 'live';
     case 'slow':
       return 'slow';
+    case 'stale':
+      return 'stale';
     case 'unreachable':
       return 'offline';
     case 'waiting':
@@ -71,6 +73,7 @@ export function statusText(kind, { detail, health, silence, now }) {
     case 'waiting':
       return 'waiting for data';
     case 'stale':
+      if (detail.staleSince) return `stale: relay has no news since ${clock(detail.staleSince / 1000)}`;
       return `no news for ${count(silence)}`;
     case 'slow':
       return 'slow link: updates are skipped';

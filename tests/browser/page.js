@@ -39,14 +39,18 @@ export async function open({ url = BASE, hash = '', prepare, mayFail, viewport =
 /** Puts a gate before the stream of the pages of `target`; what comes while it is shut waits. */
 export async function gateOf(target) {
   const waiting = [];
+  let newest; /* socket */
   const gate = {
     isShut: false,
+    /** As if the server had said it, past the gate. */
+    say: (message) => newest.send(JSON.stringify(message)),
     open: () => {
       gate.isShut = false;
       for (const pass of waiting.splice(0)) pass();
     },
   };
   await target.routeWebSocket(/\/ws\/heatmap$/, (socket) => {
+    newest = socket;
     const server = socket.connectToServer();
     server.onMessage((text) => {
       if (gate.isShut) waiting.push(() => socket.send(text));

@@ -408,4 +408,17 @@ test('a server that stands still is not called live', { skip: !process.env.HEATC
   await statusIs('live', page);
 });
 
+test('a server without news is called stale, with the time of its last, until there is news', async () => {
+  await statusIs('live', page);
+  gate.isShut = true;
+  gate.say({ type: 'warning', code: 'STALE', message: 'No news.', since: '2025-12-29T10:00:07.123Z' });
+  await statusIs('stale', page);
+  await page.waitForFunction(
+    (text) => document.querySelector('#status span').textContent === text,
+    'stale: relay has no news since 2025-12-29 10:00 UTC',
+  );
+  gate.open();
+  await statusIs('live', page);
+});
+
 test('nobody complained', () => assert.deepEqual(complaints, []));

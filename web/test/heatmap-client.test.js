@@ -368,22 +368,85 @@ test('a request stays below the 4096 bytes that a server takes', async (t) => {
   assert.deepEqual(server.said.flatMap((request) => request.symbols), symbols);
 });
 
-test('the pause that a shutdown warning tells is kept, and why is said', async (t) => {
+/** A client of a server that has said that it will stop. */
+async function startWarned(t, server, reconnect_in_ms) {
+  const [client, seen] = startClient(t, server.url, { reconnectDelay: 20_000, reconnectDelayMax: 60_000 });
+  client.connect();
+  await until(() => server.sockets.size === 1, 'a connection');
+  for (const ws of server.sockets) {
+    ws.send(JSON.stringify({ type: 'warning', code: 'SERVER_SHUTDOWN', message: 'Going down.', reconnect_in_ms }));
+  }
+  await until(() => /SERVER_SHUTDOWN/.test(client.detail.reason), 'the warning');
+  return [client, seen];
+}
+
+test('a server that restarts is come back to at once, and that is no failure', async (t) => {
+  const server = await startServer(t);
+  const [client, seen] = await startWarned(t, server, 30_000);
+  assert.equal(client.status, 'connected');
+  assert.ok(Math.abs(client.detail.retryAt - Date.now() - 30_000) < 1000);
+  for (const ws of server.sockets) ws.close(1012);
+  await until(() => client.status === 'disconnected', 'the close');
+  assert.ok(client.detail.retryAt - client.detail.since <= 255);
+  assert.equal(client.detail.attempt, 0);
+  assert.equal(client.detail.reason, '1012');
+  await until(() => client.status === 'connected', 'a connection again');
+  assert.deepEqual(seen.statuses, ['connecting', 'connected', 'connected', 'disconnected', 'connecting', 'connected']);
+});
+
+test('one that restarts again and again meets growing pauses', async (t) => {
+  const server = await startServer(t);
+  const [client, seen] = startClient(t, server.url, { reconnectDelay: 20_000, reconnectDelayMax: 60_000 });
+  client.connect();
+  for (let i = 0; i < 2; i++) {
+    await until(() => client.status === 'connected' && server.sockets.size === 1, 'a connection');
+    for (const ws of server.sockets) ws.close(1012);
+    await until(() => seen.statuses.filter((status) => status === 'disconnected').length > i, 'the close');
+  }
+  assert.equal(client.detail.attempt, 1);
+  assert.ok(client.detail.retryAt - client.detail.since > 19_000);
+});
+
+test('one that stops before it said is come back to when it said', async (t) => {
+  const server = await startServer(t);
+  const [client] = await startWarned(t, server, 30_000);
+  for (const ws of server.sockets) ws.terminate();
+  await until(() => client.status === 'disconnected', 'the end');
+  assert.ok(Math.abs(client.detail.retryAt - client.detail.since - 30_000) < 1000);
+});
+
+test('a server without news says since when, until there is news', async (t) => {
   const server = await startServer(t);
   const [client, seen] = startClient(t, server.url);
+  client.subscribe(['BTCUSDT']);
+  client.connect();
+  await until(() => server.said.length === 1, 'a subscription');
+  const [ws] = server.sockets;
+  const since = '2025-12-29T10:00:00.123Z';
+  ws.send(JSON.stringify({ type: 'warning', code: 'STALE', message: 'No news.', since }));
+  ws.send(JSON.stringify(snapshot('BTCUSDT', 5))); /* what the server has, to who asked for it */
+  await until(() => seen.snapshots.length === 1, 'the answer');
+  assert.equal(client.status, 'stale');
+  assert.equal(client.detail.staleSince, Date.parse(since));
+  assert.equal(client.detail.reason, 'STALE: No news.');
+  ws.send(JSON.stringify(snapshot('BTCUSDT', 6)));
+  await until(() => client.status === 'connected', 'news');
+  assert.equal(client.detail.staleSince, undefined);
+  assert.deepEqual(seen.statuses, ['connecting', 'connected', 'stale', 'connected']);
+});
+
+test('who is slow no more is not said to have news', async (t) => {
+  const server = await startServer(t);
+  const [client] = startClient(t, server.url, { slowFor: 10 });
   client.connect();
   await until(() => server.sockets.size === 1, 'a connection');
   const [ws] = server.sockets;
-  ws.send('{"type":"warning","code":"SERVER_SHUTDOWN","message":"Going down.","reconnect_in_ms":250}');
-  await until(() => /SERVER_SHUTDOWN/.test(client.detail.reason), 'the warning');
-  assert.equal(client.status, 'connected');
-  const before = Date.now();
-  ws.close(1012);
-  await until(() => client.status === 'disconnected', 'the close');
-  assert.ok(Math.abs(client.detail.retryAt - before - 250) < 100);
-  assert.equal(client.detail.reason, '1012');
-  await until(() => client.status === 'connected', 'a connection again');
-  assert.deepEqual(seen.statuses.slice(-3), ['disconnected', 'connecting', 'connected']);
+  ws.send('{"type":"warning","code":"SLOW_CONSUMER","dropped_messages":3}');
+  ws.send('{"type":"warning","code":"STALE","since":"who knows"}');
+  await until(() => client.status === 'stale', 'the warning');
+  await sleep(50);
+  assert.equal(client.status, 'stale');
+  assert.ok(Math.abs(client.detail.staleSince - Date.now()) < 10_000);
 });
 
 test('who is told to try again later does not try at once', async (t) => {

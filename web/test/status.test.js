@@ -25,6 +25,7 @@ test('the kind of connection', () => {
   assert.equal(kind('connected'), 'live');
   assert.equal(kind('connected', {}, true), 'stale');
   assert.equal(kind('slow', {}, true), 'slow');
+  assert.equal(kind('stale'), 'stale');
   assert.equal(kind('failed', { polling: true }), 'polling');
   assert.equal(kind('failed', { polling: false }), 'offline');
   assert.equal(kind('unreachable'), 'offline');
@@ -40,6 +41,8 @@ test('its words', () => {
   assert.equal(text('live', { health: { feed: 'none' } }), 'connected');
   assert.equal(text('live', { health: { feed: 'replay', replay: { paused: true } } }), 'paused');
   assert.equal(text('stale', { silence: 75 }), 'no news for 1 min');
+  const staleSince = Date.parse('2025-12-29T10:00:07Z');
+  assert.equal(text('stale', { detail: { staleSince } }), 'stale: relay has no news since 2025-12-29 10:00 UTC');
   assert.equal(text('reconnecting'), 'reconnecting');
   assert.equal(text('reconnecting', { detail: { retryAt: 3100 } }), 'reconnecting in 3 s');
   assert.equal(text('reconnecting', { detail: { retryAt: 500 } }), 'reconnecting in 0 s');
