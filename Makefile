@@ -66,6 +66,10 @@ test: setup-test ## every test: unit, reference vectors, CLI, HTTP, WebSocket, p
 	@$(SUBMAKE) program unit-tests $B/bench/load $B/bench/bare
 	@scripts/test
 
+test-cluster: setup-test ## several servers, Redis and nginx: what `make test` has of it, and what takes long
+	@$(SUBMAKE) program
+	@scripts/test cluster
+
 asan: setup-test ## the same tests under AddressSanitizer and UBSan
 	@$(SUBMAKE) MODE=asan program unit-tests
 	@MODE=asan scripts/test
@@ -190,4 +194,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZERS:=.d) $B/fuzz/replay.d $(BENCHES:=.d)
 
-.PHONY: help build run test asan tsan fuzz conformance bench bench-programs bench-engine load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests
+.PHONY: help build run test test-cluster asan tsan fuzz conformance bench bench-programs bench-engine load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests

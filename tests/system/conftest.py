@@ -14,6 +14,19 @@ from server import FAST, Echo, Server, ingest  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "servers: several servers; `make test-cluster` runs it too")
+    config.addinivalue_line("markers", "cluster: long; only `make test-cluster` runs it")
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("HEATCAST_TEST_CLUSTER"):
+        return
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.skip(reason="long: make test-cluster"))
+
+
 @pytest.fixture(scope="session")
 def heatcast():
     """The program under test; HEATCAST names another than build/heatcast."""
