@@ -579,10 +579,7 @@ static size_t serve_request(struct conn *c, const struct buf *bytes)
     c->is_continued = false;
     /* A body that no door reads: answer, then close instead of looking for its end. */
     c->close_after = !request.keep_alive || request.content_length > body.size;
-    if (place_take_request(c, &request))
-        site_serve(c, &request, body);
-    else
-        place_refuse_request(c, &request);
+    if (place_take_request(c, &request)) site_serve(c, &request, body);
     return taken;
 }
 

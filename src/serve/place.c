@@ -37,17 +37,18 @@ bool place_take(struct conn *c)
 }
 
 /* A few may linger to read why; a storm's connections are cut at once, since each lingering one
- * holds a file descriptor. */
+ * holds a file descriptor. A proxy is told when it has asked: nginx (seen with 1.22) puts an answer
+ * that comes before its request in front of the next server's. */
 void place_refuse(struct conn *c)
 {
     struct shard_env *env = c->shard->env;
 
     c->is_refused = true;
-    if (atomic_fetch_add_explicit(&env->refused_count, 1, memory_order_relaxed) <
+    if (atomic_fetch_add_explicit(&env->refused_count, 1, memory_order_relaxed) >=
         LIMIT_REFUSED_LINGERING)
-        site_refuse(c, 503);
-    else
         conn_destroy(c);
+    else if (!c->is_proxied)
+        site_refuse(c, 503);
 }
 
 void place_give_back(struct conn *c)
@@ -60,18 +61,26 @@ void place_give_back(struct conn *c)
     c->has_place = c->is_refused = false;
 }
 
-bool place_take_request(struct conn *c, const struct http_request *request)
-{
-    if (!c->is_proxied) return true;
-    c->address = forwarded_client(&c->shard->env->proxies, &request->headers, &c->http.peer);
-    return enter_crowd(c);
-}
-
-void place_refuse_request(struct conn *c, const struct http_request *request)
+/* Not 503: a proxy would take the server for ill and ask the next one, and anybody who asks too
+ * much could take all servers out of its sight. */
+static void deny(struct conn *c, const struct http_request *request)
 {
     struct dress dress = dress_of(request);
 
     site_deny(c, &dress, 429, "your address has too many connections; try again later");
+}
+
+bool place_take_request(struct conn *c, const struct http_request *request)
+{
+    if (!c->is_proxied) return true;
+    if (c->is_refused) {
+        site_refuse(c, 503);
+        return false;
+    }
+    c->address = forwarded_client(&c->shard->env->proxies, &request->headers, &c->http.peer);
+    if (enter_crowd(c)) return true;
+    deny(c, request);
+    return false;
 }
 
 void place_end_request(struct conn *c)

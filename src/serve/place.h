@@ -14,16 +14,14 @@ struct http_request;
 
 /* Was just accepted, of address `conn->address`; false where there is no place. */
 bool place_take(struct conn *conn) MUST_CHECK;
-/* Answers 503 to one that has none, and closes it. */
+/* Answers 503 to one that has none, and closes it; a trusted proxy's when it has asked. */
 void place_refuse(struct conn *conn);
 /* It is closed. */
 void place_give_back(struct conn *conn);
 
-/* Its next request begins: finds out whose it is; false where that one has too many. */
+/* Its next request begins: finds out whose it is. False when there is no place for it, and it was
+ * answered so: 429 where its client has too many. */
 bool place_take_request(struct conn *conn, const struct http_request *request) MUST_CHECK;
-/* Answers 429 to a request that has none. Not 503: a proxy would take the server for ill and ask
- * the next one, and anybody who asks too much could take all servers out of its sight. */
-void place_refuse_request(struct conn *conn, const struct http_request *request);
 /* It is answered. */
 void place_end_request(struct conn *conn);
 

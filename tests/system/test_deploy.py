@@ -139,15 +139,13 @@ def test_compose_has_two_full_nodes_two_edges_and_what_they_need():
 
 @pytest.mark.parametrize("command", ["serve", "edge"])
 def test_compose_says_nothing_that_the_program_does_not_know(command):
-    if run(command, "--help").returncode:
-        pytest.skip(f"this version has no `heatcast {command}`")
     ours = [service for service in services().values() if service.get("command") == [command]]
     assert len(ours) == 2
     for service in ours:
+        if set(service["environment"]) - settings_of(command) == {"HEATCAST_UPSTREAM"}:
+            pytest.skip("this version has no --upstream")
         assert set(service["environment"]) <= settings_of(command)
         done = run(command, "--print-config", **service["environment"])
-        if "from one machine only" in done.stderr:
-            pytest.skip("this version has no Redis")
         assert done.returncode == 0, done.stderr
 
 
@@ -206,8 +204,6 @@ def test_systemd_takes_the_unit(unit, tmp_path):
 def test_a_unit_starts_the_program_as_it_wants_to_be_started(unit, tmp_path):
     program, command, *words = shlex.split(directives(unit)["ExecStart"])
     assert program == "/usr/local/bin/heatcast"
-    if run(command, "--help").returncode:
-        pytest.skip(f"this version has no `heatcast {command}`")
     (tmp_path / "settings").write_text("listen = 127.0.0.1:8123\n")
     words[words.index("--config") + 1] = str(tmp_path / "settings")
     done = run(command, *words, "--print-config")

@@ -132,6 +132,21 @@ def test_who_leaves_without_a_word_gives_its_place_back(serve):
         server.await_stat("gone", websockets=0)
 
 
+def test_a_proxy_is_told_that_all_places_are_taken_when_it_has_asked_and_not_before(serve):
+    """nginx would put what it is told before it asks in front of the next server's answer."""
+    server = serve("--ws-max-connections", "1", "--trusted-proxy", PROXY)
+    with Rude(server.address, source=STRANGER) as inside:
+        assert inside.ask(get("/health")).status == 200
+        for _ in range(40):  # more than may linger at once
+            with Rude(server.address, source=PROXY) as outside:
+                assert outside.is_silent(0.02)
+                refused = outside.ask(upgrade(X_Forwarded_For=CLIENT))
+                assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+                assert refused.headers["Connection"] == "close" and outside.is_closed()
+        assert inside.ask(get("/health")).status == 200
+    await_that(lambda: status(server, CLIENT) == 101, "room")
+
+
 # --- whom to believe ---
 
 
