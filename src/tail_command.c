@@ -45,12 +45,22 @@ enum {
 #define RESTART_MAX_MS   250   /* limit of the wait where the server only restarts, */
 #define RESTART_AGAIN_MS 1000  /* unless it said so less than this ago */
 
+/* What servers take (--ws-max-message-bytes, unless set). */
+#define REQUEST_BYTES_MAX 4096
+
+/* The newest version of a symbol that was printed. */
+struct had {
+    char epoch[16]; /* "" for none */
+    json_int_t seq;
+};
+
 struct tail {
     struct config config;
     struct loop loop;
     struct ws_url url;
     char *const *symbols; /* borrowed words */
     size_t symbol_count;
+    struct had *had;          /* owned; one for each symbol */
     struct ws_client *client; /* NULL while there is none */
 
     uv_signal_t interrupt, terminate;
@@ -124,6 +134,22 @@ static void on_output_failed(struct tail_output *output, int err)
 
 /* --- messages --- */
 
+static void note_had(struct tail *t, const json_t *message)
+{
+    const char *symbol = json_string_value(json_object_get(message, "symbol"));
+    const char *epoch = json_string_value(json_object_get(message, "epoch"));
+
+    for (size_t i = 0; symbol && i < t->symbol_count; i++) {
+        struct had *had = &t->had[i];
+
+        if (strcmp(t->symbols[i], symbol) != 0) continue;
+        had->seq = json_integer_value(json_object_get(message, "seq"));
+        if (!epoch || had->seq < 0 ||
+            snprintf(had->epoch, sizeof(had->epoch), "%s", epoch) >= (int)sizeof(had->epoch))
+            had->epoch[0] = '\0'; /* an original server's, or none of ours */
+    }
+}
+
 static void on_snapshot(struct tail *t, const json_t *message)
 {
     int err = t->config.tail_table ? tail_output_snapshot(&t->output, message) : 0;
@@ -133,6 +159,7 @@ static void on_snapshot(struct tail *t, const json_t *message)
         return;
     }
     if (t->is_ending) return; /* the output failed */
+    note_had(t, message);
     t->snapshot_count++;
     if (t->snapshot_count != (uint64_t)t->config.tail_count) return;
     tail_output_flush(&t->output);
@@ -205,6 +232,39 @@ static void send_text(struct tail *t, struct str text)
     if (err) ws_client_destroy(t->client, "the server does not read");
 }
 
+/* ,"NAME":{…}: of each symbol that was printed its seq, or its epoch. */
+static void add_had(const struct tail *t, struct buf *text, const char *name, bool is_epoch)
+{
+    const char *before = "{";
+
+    buf_printf(text, ",\"%s\":", name);
+    for (size_t i = 0; i < t->symbol_count; i++) {
+        const struct had *had = &t->had[i];
+
+        if (!had->epoch[0]) continue;
+        buf_add_text(text, before);
+        buf_add_json(text, str_of(t->symbols[i]));
+        buf_add_char(text, ':');
+        if (is_epoch)
+            buf_add_json(text, str_of(had->epoch));
+        else
+            buf_add_int(text, had->seq);
+        before = ",";
+    }
+    buf_add_text(text, *before == '{' ? "{}" : "}");
+}
+
+/* What was printed is not sent again; where that takes a longer request than a server does, all is.
+ */
+static void add_since(const struct tail *t, struct buf *text)
+{
+    size_t size = text->size;
+
+    add_had(t, text, "since", false);
+    add_had(t, text, "epoch", true);
+    if (text->size >= REQUEST_BYTES_MAX) text->size = size;
+}
+
 static void subscribe(struct tail *t)
 {
     struct buf text = {0};
@@ -214,7 +274,9 @@ static void subscribe(struct tail *t)
         if (i) buf_add_char(&text, ',');
         buf_add_json(&text, str_of(t->symbols[i]));
     }
-    buf_printf(&text, "],\"update_interval\":%" PRId64 "}", t->config.tail_interval);
+    buf_printf(&text, "],\"update_interval\":%" PRId64, t->config.tail_interval);
+    if (t->snapshot_count) add_since(t, &text);
+    buf_add_char(&text, '}');
     send_text(t, buf_str(&text));
     buf_deinit(&text);
 }
@@ -394,6 +456,7 @@ static bool read_words(struct tail *t, int word_count, char **words)
                 LIMIT_SYMBOL_BYTES);
         return false;
     }
+    t->had = mem_zalloc(t->symbol_count * sizeof(*t->had));
     return true;
 }
 
@@ -428,6 +491,7 @@ int tail_command(int argc, char **argv)
         config_deinit(&t->config);
         break;
     }
+    free(t->had);
     free(t);
     return status;
 }

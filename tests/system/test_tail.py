@@ -580,7 +580,8 @@ def test_it_subscribes_anew_after_each_loss(fake, start):
     assert tail.wait() == 0
     assert [m["seq"] for m in tail.snapshots()] == [0, 1, 2]
     request = {"action": "subscribe", "id": "tail", "symbols": ["BTCUSDT"], "update_interval": 7}
-    assert server.received == [request] * 3
+    had = [{}, *({"since": {"BTCUSDT": seq}, "epoch": {"BTCUSDT": "e"}} for seq in (0, 1))]
+    assert server.received == [{**request, **more} for more in had]
     assert "oh dear ?[2J (code 1011); retry in" in tail.errors()
     assert tail.errors().count("(code 1006); retry in") == 1
     server.end()
@@ -609,6 +610,20 @@ def test_a_server_says_when_to_come_back(fake, start):
     assert tail.wait() == 0
     assert "retry in 1.3 s" in tail.errors()
     assert time.monotonic() - begun > 1.2
+
+
+def test_a_server_with_versions_too_many_to_name_is_asked_for_all(fake, start):
+    symbols = [f"A{i:030}" for i in range(100)]
+
+    async def behave(_fake, socket, number):
+        for symbol in symbols[: 100 if number else 3]:
+            await socket.send(json.dumps({**SNAPSHOT, "symbol": symbol}))
+        await socket.close(1012)
+
+    server = fake(behave)
+    tail = start("tail", server.address, *symbols)
+    tail.until(lambda: len(server.received) >= 3, "three requests")
+    assert ["since" in request for request in server.received[:3]] == [False, True, False]
 
 
 RETRY = re.compile(r"\(code 1012\); retry in (\S+) s")
