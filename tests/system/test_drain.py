@@ -2,13 +2,14 @@
 
 import json
 import signal
+import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from rude import CLOSE, Rude, RudeSocket, frame, upgrade
-from server import FAST, await_that
+from server import FAST, ROOT, await_that
 from test_doors import CROWDED, STILL, Events, id_of, latest, request
 from test_publish import TOKEN, model, publish
 
@@ -237,3 +238,59 @@ def test_closes_are_counted_by_their_code(serve):
         assert server.stats()["closes_1012"] >= 1
         server.signal(signal.SIGTERM)
         assert server.await_end() == 0
+
+
+# --- several servers ---
+
+
+@pytest.fixture
+def two(serve, tmp_path):
+    """Two servers that share a Redis: the first computes, the second follows."""
+    path = tmp_path / "redis"
+    words = [ROOT / ".deps/redis/redis-server", "--port", "0", "--unixsocket", path, "--save", ""]
+    redis = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL, cwd=tmp_path)
+    try:
+        await_that(path.exists, "Redis listens")
+        flags = (*CROWDED, *ONE, "--redis-enabled", "--redis-url", f"unix://{path}")
+        servers = []
+        for name in ("first", "second"):
+            servers.append(serve(*flags, "--ws-drain-seconds", "60", db=tmp_path / f"{name}.duckdb"))
+            await_that(lambda: leads(servers[0]), "the first one leads")
+        yield servers
+        for server in servers:
+            if server.process.poll() is None:
+                server.stop()
+    finally:
+        redis.terminate()
+        redis.wait()
+
+
+def leads(server):
+    return "BTCUSDT" in server.get("/health")["redis"]["leads"]
+
+
+def test_clients_resume_on_another_server_which_computes_when_all_have_gone(two):
+    first, second = two
+    with ExitStack() as stack:
+        clients = [stack.enter_context(RudeSocket(first.address)) for _ in range(40)]
+        for client in clients:
+            client.subscribe("BTCUSDT", update_interval=0, mode="delta")
+            client.take_message("snapshot")
+        first.signal(signal.SIGTERM)
+        delays = {client: take_warning(client)["reconnect_in_ms"] for client in clients}
+        client = min(clients, key=delays.get)
+        while (got := client.take_frame()).opcode != CLOSE:
+            last = client.message_of(got)
+        with RudeSocket(second.address) as again:
+            had = {"since": {"BTCUSDT": last["seq"]}, "epoch": last["epoch"]}
+            again.subscribe("BTCUSDT", update_interval=0, mode="delta", **had)
+            message = again.take_message()
+            # What it missed, or the whole where that is shorter; a gap would be told.
+            assert message["epoch"] == last["epoch"] and message["seq"] > last["seq"]
+            assert message.get("prev", last["seq"]) == last["seq"] and "resumed" not in message
+            assert leads(first) and not leads(second)
+            first.signal(signal.SIGTERM)
+            assert first.await_end() == 0
+            await_that(lambda: leads(second), "the second one leads")
+            while again.take_message()["epoch"] == last["epoch"]:
+                pass
