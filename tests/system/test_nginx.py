@@ -3,9 +3,10 @@
 import gzip
 import http.client
 import json
+import signal
 import time
 import urllib.parse
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -229,6 +230,27 @@ def test_a_server_that_refuses_streams_is_passed_over(site):
         stream.close()
         for client in clients:
             client.close()
+
+
+def test_a_server_that_is_being_stopped_is_passed_over(site):
+    nginx, one, two = site(*MARKET, own=(("--ws-drain-seconds", "3600"), ()))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(RudeSocket(nginx.address)) for _ in range(4)]
+        for client in clients:
+            client.subscribe("BTCUSDT", update_interval=0)
+        before = websockets(two)
+        assert 0 < websockets(one) < 4
+        one.signal(signal.SIGTERM)
+        await_that(lambda: one.request("/ready").status == 503, "it is being stopped")
+        for _ in range(5):
+            clients.append(stack.enter_context(RudeSocket(nginx.address)))
+        stream = Stream(nginx, symbols="BTCUSDT")
+        assert (websockets(two), two.stats()["sse_connections"]) == (before + 5, 1)
+        stream.close()
+        assert nginx.request("/health").status == 200
+        one.signal(signal.SIGTERM)  # the second one: at once
+        assert one.await_end() == 0
+        assert is_let_in(nginx)
 
 
 def test_where_all_refuse_the_client_is_told_to_come_later(site):
