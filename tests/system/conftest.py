@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from server import FAST, Echo, Server, ingest  # noqa: E402
+from server import FAST, Echo, Server, await_that, ingest  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +68,20 @@ def serve(tmp_path):
     for server in started:
         if server.process.returncode is None:
             server.stop()
+
+
+@pytest.fixture
+def redis_url(tmp_path):
+    """Of a real redis-server, which ends with the test."""
+    path = tmp_path / "redis"
+    words = [ROOT / ".deps/redis/redis-server", "--port", "0", "--unixsocket", path, "--save", ""]
+    redis = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL, cwd=tmp_path)
+    try:
+        await_that(path.exists, "Redis listens")
+        yield f"unix://{path}"
+    finally:
+        redis.terminate()
+        redis.wait()
 
 
 @pytest.fixture(scope="session")

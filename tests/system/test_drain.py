@@ -2,14 +2,13 @@
 
 import json
 import signal
-import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from rude import CLOSE, Rude, RudeSocket, frame, upgrade
-from server import FAST, ROOT, await_that
+from server import FAST, await_that
 from test_doors import CROWDED, STILL, Events, id_of, latest, request
 from test_publish import TOKEN, model, publish
 
@@ -244,25 +243,14 @@ def test_closes_are_counted_by_their_code(serve):
 
 
 @pytest.fixture
-def two(serve, tmp_path):
+def two(redis_url, serve, tmp_path):
     """Two servers that share a Redis: the first computes, the second follows."""
-    path = tmp_path / "redis"
-    words = [ROOT / ".deps/redis/redis-server", "--port", "0", "--unixsocket", path, "--save", ""]
-    redis = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL, cwd=tmp_path)
-    try:
-        await_that(path.exists, "Redis listens")
-        flags = (*CROWDED, *ONE, "--redis-enabled", "--redis-url", f"unix://{path}")
-        servers = []
-        for name in ("first", "second"):
-            servers.append(serve(*flags, "--ws-drain-seconds", "60", db=tmp_path / f"{name}.duckdb"))
-            await_that(lambda: leads(servers[0]), "the first one leads")
-        yield servers
-        for server in servers:
-            if server.process.poll() is None:
-                server.stop()
-    finally:
-        redis.terminate()
-        redis.wait()
+    flags = (*CROWDED, *ONE, "--redis-enabled", "--redis-url", redis_url)
+    servers = []
+    for name in ("first", "second"):
+        servers.append(serve(*flags, "--ws-drain-seconds", "60", db=tmp_path / f"{name}.duckdb"))
+        await_that(lambda: leads(servers[0]), "the first one leads")
+    return servers
 
 
 def leads(server):

@@ -14,6 +14,7 @@ from model import TOKEN, Model, taking
 from nginx import Nginx
 from rude import CLOSE, DEFLATE, PING, PONG, TEXT, Rude, RudeSocket, frame, upgrade
 from server import PATIENCE, SLACK, await_that
+from test_doors import CROWDED
 
 pytestmark = pytest.mark.servers
 
@@ -196,17 +197,60 @@ def test_a_dead_server_is_passed_over_and_comes_back(site, serve):
     await_that(has_some, "the one that came back is asked again", PATIENCE + 10)
 
 
-def test_a_client_whose_server_dies_finds_the_other_one(site):
-    nginx, one, two = site(*MARKET)
-    with RudeSocket(nginx.address) as client:
-        client.subscribe("BTCUSDT")
-        client.take_message("snapshot")
-        (home,) = (node for node in (one, two) if websockets(node))
-        home.kill()
-        client.take_rest()  # its end is passed on at once
-    with RudeSocket(nginx.address) as client:
-        client.subscribe("BTCUSDT")
-        assert client.take_message("snapshot")["symbol"] == "BTCUSDT"
+class Follower(RudeSocket):
+    """A client that takes differences, and looks that no version is older than the one before."""
+
+    def __init__(self, nginx, has=None):
+        super().__init__(nginx.address)
+        since = {"since": {"BTCUSDT": has["seq"]}, "epoch": has["epoch"]} if has else {}
+        self.subscribe("BTCUSDT", update_interval=0, mode="delta", **since)
+        self.last = has
+
+    def take_version(self):
+        message = self.take_message()
+        assert message["type"] in ("snapshot", "delta"), message
+        if self.last and message["epoch"] == self.last["epoch"]:
+            assert message["seq"] > self.last["seq"]
+            assert message.get("prev", self.last["seq"]) == self.last["seq"]
+        self.last = message
+        return message
+
+    def take_all(self):
+        """Until the end of the connection, which comes without a close frame."""
+        with pytest.raises(AssertionError, match="^closed after"):
+            while True:
+                self.take_version()
+
+
+@pytest.mark.parametrize("who", ["the one that computes", "the one that follows"])
+def test_a_client_whose_server_dies_goes_on_with_the_other_one(site, redis_url, who):
+    nginx, one, two = site(*CROWDED, "--trusted-proxy", "127.0.0.1", "--redis-enabled", "--redis-url", redis_url)
+
+    def leads(node):
+        return "BTCUSDT" in node.get("/health")["redis"]["leads"]
+
+    await_that(lambda: leads(one) or leads(two), "one of them computes")
+    dies = one if leads(one) == (who == "the one that computes") else two
+    with Follower(nginx) as first:
+        homes = [node for node in (one, two) if websockets(node)]
+        with Follower(nginx) as second:
+            clients = [first, second] if homes == [dies] else [second, first]
+            assert websockets(one) == websockets(two) == 1
+            for client in clients:
+                epoch = [client.take_version() for _ in range(3)][-1]["epoch"]
+            cut, kept = clients
+            dies.kill()
+            cut.take_all()
+            with Follower(nginx, has=cut.last) as again:
+                message = again.take_version()
+                if who == "the one that follows":
+                    assert message["epoch"] == epoch and "resumed" not in message, "nothing was missed"
+                else:  # whoever computes now begins an epoch
+                    for client in (again, kept):
+                        while client.take_version()["epoch"] == epoch:
+                            pass
+                for client in (again, kept):
+                    client.take_version()
 
 
 @contextmanager
