@@ -10,7 +10,7 @@ endif
 
 B := build/$(MODE)
 SUBMAKE := $(MAKE) --no-print-directory -j$(shell nproc)
-PACKAGES := libuv hiredis jansson libxxhash libzip libcrypto zlib duckdb
+PACKAGES := libuv hiredis jansson libxxhash libzip libcrypto zlib libcurl duckdb
 FLAGS.release := -O2 -g
 FLAGS.debug   := -O0 -g
 FLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined

@@ -16,6 +16,7 @@ struct rest {
     struct engine *engine;
     struct server *server;
     const struct cluster *cluster; /* NULL where there is one server */
+    struct upstream *upstream;     /* NULL but on an edge */
     struct replay_control control;
     struct rest_history *history;
     struct rest_metrics *metrics;
@@ -204,18 +205,36 @@ static void answer_timeseries(struct rest *rest, struct site_request *request)
 static const struct {
     const char *path;
     void (*answer)(struct rest *rest, struct site_request *request);
-    bool needs_store;
+    enum { HERE, PREFER_UPSTREAM, NEEDS_STORE } source; /* of an edge */
 } routes[] = {
-    {"/health", answer_health, false},
-    {"/ready", answer_ready, false},
-    {"/symbols", answer_symbols, false},
-    {"/metrics", answer_metrics, false},
-    {"/ws/stats", answer_stats, false},
-    {"/data/date-range", answer_date_range, true},
-    {"/heatmap/latest", answer_latest, false},
-    {"/prices/klines", answer_klines, true},
-    {"/liquidations/heatmap-timeseries", answer_timeseries, true},
+    {"/health", answer_health, HERE},
+    {"/ready", answer_ready, HERE},
+    {"/symbols", answer_symbols, PREFER_UPSTREAM},
+    {"/metrics", answer_metrics, HERE},
+    {"/ws/stats", answer_stats, HERE},
+    {"/data/date-range", answer_date_range, NEEDS_STORE},
+    {"/heatmap/latest", answer_latest, HERE},
+    {"/prices/klines", answer_klines, NEEDS_STORE},
+    {"/liquidations/heatmap-timeseries", answer_timeseries, NEEDS_STORE},
 };
+
+static void answer_symbols_here(void *context, struct site_request *request)
+{
+    answer_symbols(context, request);
+}
+
+/* An edge knows of symbols what their leaders say; a full node also what it has stored. */
+static void answer_route(struct rest *rest, size_t index, struct site_request *request)
+{
+    struct upstream_stead stead = {.context = rest};
+
+    if (!rest->upstream || routes[index].source == HERE) {
+        routes[index].answer(rest, request);
+        return;
+    }
+    if (routes[index].source == PREFER_UPSTREAM) stead.answer = answer_symbols_here;
+    upstream_answer(rest->upstream, request, stead);
+}
 
 void rest_on_request(void *context, struct site_request *request)
 {
@@ -235,11 +254,7 @@ void rest_on_request(void *context, struct site_request *request)
             site_fail(&request->response, 405, "this is only read: GET or HEAD");
             break;
         }
-        if (routes[i].needs_store && cluster_is_edge(rest->cluster)) {
-            site_fail(&request->response, 503, "this server is an edge, which has no history");
-            break;
-        }
-        routes[i].answer(rest, request);
+        answer_route(rest, i, request);
         return;
     }
     if (!request->response.status) site_fail(&request->response, 404, "Not Found");
@@ -247,14 +262,15 @@ void rest_on_request(void *context, struct site_request *request)
 }
 
 struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *store,
-                      const struct cluster *cluster)
+                      const struct cluster *cluster, struct upstream *upstream)
 {
     struct rest *rest = mem_zalloc(sizeof(*rest));
 
     rest->engine = engine;
     rest->cluster = cluster;
+    rest->upstream = upstream;
     rest->control.engine = engine;
-    rest->metrics = rest_metrics_new(engine, loop, store, cluster);
+    rest->metrics = rest_metrics_new(engine, loop, store, cluster, upstream);
     rest->history = rest_history_new(engine, loop, store);
     rest->started_us = clock_monotonic_us();
     return rest;

@@ -7,12 +7,13 @@
 
 #include "cluster.h"
 #include "engine.h"
+#include "upstream.h"
 
 struct rest;
 
-/* `store` is NULL on an edge, `cluster` where there is one server. */
+/* `store` is NULL on an edge, `cluster` where there is one server, `upstream` but on an edge. */
 struct rest *rest_new(struct engine *engine, struct loop *loop, struct store *store,
-                      const struct cluster *cluster);
+                      const struct cluster *cluster, struct upstream *upstream);
 void rest_start(struct rest *rest, struct server *server); /* counts messages per minute from now */
 void rest_stop(struct rest *rest);
 void rest_free(struct rest *rest); /* after the store is closed */

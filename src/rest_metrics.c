@@ -8,6 +8,7 @@
 #include "base/exposition.h"
 #include "cluster.h"
 #include "io/process.h"
+#include "upstream.h"
 
 /* messages_sent_1m: totals of the last minute, one a second. */
 enum { MINUTE = 61 };
@@ -15,8 +16,9 @@ enum { MINUTE = 61 };
 struct rest_metrics {
     const struct engine *engine;
     const struct server *server;
-    struct store *store;           /* NULL on an edge */
-    const struct cluster *cluster; /* NULL where there is one server */
+    struct store *store;             /* NULL on an edge */
+    const struct cluster *cluster;   /* NULL where there is one server */
+    const struct upstream *upstream; /* NULL but on an edge */
     struct loop *loop;
     uv_timer_t second;
     int64_t sent[MINUTE]; /* ring of totals; sent[now % MINUTE] is the newest */
@@ -44,6 +46,7 @@ static struct stats_sum sum_all(const struct rest_metrics *metrics)
     for (size_t i = 0; i < server_shard_count(metrics->server); i++)
         stats_merge(&sum, server_shard_stats(metrics->server, i));
     if (metrics->store) store_stats(metrics->store, &sum);
+    if (metrics->upstream) upstream_stats(metrics->upstream, &sum);
     return sum;
 }
 
@@ -276,7 +279,8 @@ void rest_metrics_write_text(const struct rest_metrics *metrics, struct buf *out
 /* --- life --- */
 
 struct rest_metrics *rest_metrics_new(const struct engine *engine, struct loop *loop,
-                                      struct store *store, const struct cluster *cluster)
+                                      struct store *store, const struct cluster *cluster,
+                                      const struct upstream *upstream)
 {
     struct rest_metrics *metrics = mem_zalloc(sizeof(*metrics));
 
@@ -284,6 +288,7 @@ struct rest_metrics *rest_metrics_new(const struct engine *engine, struct loop *
     metrics->loop = loop;
     metrics->store = store;
     metrics->cluster = cluster;
+    metrics->upstream = upstream;
     return metrics;
 }
 

@@ -13,6 +13,7 @@ struct engine;
 struct loop;
 struct server;
 struct store;
+struct upstream;
 
 /* name, type, label, help: what /metrics looks at when it is asked. */
 #define READINGS_TABLE(X)                                                                          \
@@ -42,7 +43,8 @@ struct rest_metrics;
 
 /* `store` and `cluster` may be NULL. */
 struct rest_metrics *rest_metrics_new(const struct engine *engine, struct loop *loop,
-                                      struct store *store, const struct cluster *cluster);
+                                      struct store *store, const struct cluster *cluster,
+                                      const struct upstream *upstream);
 /* Counts messages per minute from now. */
 void rest_metrics_start(struct rest_metrics *metrics, const struct server *server);
 void rest_metrics_stop(struct rest_metrics *metrics);

@@ -14,6 +14,7 @@
 #include "replay_control.h"
 #include "rest.h"
 #include "signals.h"
+#include "upstream.h"
 
 struct app {
     struct config config;
@@ -25,7 +26,8 @@ struct app {
     bool is_simulated;
     struct sim *sim; /* NULL unless it is the feed */
     struct engine *engine;
-    struct cluster *cluster; /* NULL where there is one server */
+    struct cluster *cluster;   /* NULL where there is one server */
+    struct upstream *upstream; /* NULL but on an edge */
     struct rest *rest;
     struct server *server;
     struct signals signals;
@@ -70,6 +72,7 @@ static void stop(void *context)
     if (app->sim) sim_stop(app->sim);
     cluster_stop(app->cluster);
     engine_stop(app->engine);
+    upstream_stop(app->upstream);
     rest_stop(app->rest);
     server_stop(app->server);
     if (app->store) store_stop(app->store);
@@ -179,7 +182,8 @@ static int open_and_run(struct app *app)
     ops.replay_closed = replay_control_closed(app->engine);
     if (app->is_edge || app->config.redis_enabled)
         app->cluster = cluster_new(&app->config, &app->loop, app->engine, app->is_edge);
-    app->rest = rest_new(app->engine, &app->loop, app->store, app->cluster);
+    if (app->is_edge) app->upstream = upstream_new(app->config.upstream, &app->loop);
+    app->rest = rest_new(app->engine, &app->loop, app->store, app->cluster, app->upstream);
     err = server_open(&app->config, &app->loop, &ops, &app->server, app->message,
                       sizeof(app->message));
     if (err) goto fail_server;
@@ -188,16 +192,19 @@ static int open_and_run(struct app *app)
     server_free(app->server);
     cluster_free(app->cluster);
     rest_free(app->rest);
+    upstream_free(app->upstream);
     engine_free(app->engine);
     if (app->store) store_close(app->store);
     return err ? 1 : 0;
 
 fail_server:
     cluster_stop(app->cluster);
+    upstream_stop(app->upstream);
     rest_free(app->rest);
 fail_store:
     end_loop(app);
     cluster_free(app->cluster);
+    upstream_free(app->upstream);
     if (app->engine) engine_free(app->engine);
     if (app->store) store_close(app->store);
     return complain(app);
@@ -222,6 +229,15 @@ static bool check_redis(const struct app *app)
     return false;
 }
 
+/* Not shown: it may have a password. */
+static bool check_upstream(const struct app *app)
+{
+    if (!app->is_edge || upstream_is_url(app->config.upstream)) return true;
+    fprintf(stderr, "heatcast: upstream: must be a full node's URL like http://10.0.0.1:8000, "
+                    "without a query\n");
+    return false;
+}
+
 static int load_and_run(struct app *app, const char *usage, int argc, char **argv)
 {
     int word_count, status;
@@ -241,7 +257,7 @@ static int load_and_run(struct app *app, const char *usage, int argc, char **arg
         config_deinit(&app->config);
         return 2;
     }
-    if (!check_redis(app)) {
+    if (!check_redis(app) || !check_upstream(app)) {
         config_deinit(&app->config);
         return 2;
     }

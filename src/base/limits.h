@@ -139,6 +139,21 @@
 /* REST requests of one address being computed at once; beyond, 429 with Retry-After. */
 #define LIMIT_REQUESTS_PER_ADDRESS 16
 
+/* What an edge asks of a full node at once: as many as that one computes for one address
+ * (LIMIT_REQUESTS_PER_ADDRESS). More wait, up to so many; beyond, 503 with Retry-After. */
+#define LIMIT_FETCHES         16
+#define LIMIT_FETCHES_WAITING 256
+/* How long connecting may take, and all of it, the wait included. */
+#define LIMIT_FETCH_CONNECT_MS 2000
+#define LIMIT_FETCH_MS         60000
+/* One answer's body: LIMIT_ANSWER_LEVELS of JSON, not compressed, have 100 MB or so; and all bodies
+ * that have not come whole yet. */
+#define LIMIT_FETCH_BYTES   (INT64_C(128) << 20)
+#define LIMIT_FETCHES_BYTES (INT64_C(512) << 20)
+/* Proxies that a request may have come by, and bytes of their names: beyond, it goes round. */
+#define LIMIT_PROXIES   8
+#define LIMIT_VIA_BYTES 1024
+
 /* A dump file, or a member of an archive, unpacked. A year of 1m klines has 60 MB; what a zip
  * archive of 1 MB can unpack to has 1 GB. */
 #define LIMIT_DUMP_BYTES INT64_C(1073741824)

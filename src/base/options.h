@@ -79,6 +79,8 @@ OPTION(redis_url, SECRET, "redis-url", "REDIS_URL", "redis://localhost:6379/0", 
 OPTION(redis_channel_prefix, TEXT, "redis-channel-prefix", "REDIS_CHANNEL_PREFIX", "heatmap", 0, 0,
        CMD_SERVE | CMD_EDGE, "TEXT",
        "what its channels and keys begin with; servers with the same one belong together")
+OPTION(upstream, SECRET, "upstream", "HEATCAST_UPSTREAM", "", 0, 0, CMD_EDGE, "URL",
+       "a full node that is asked for history: http://[user:pass@]host[:port]; empty: 503")
 OPTION(
     cors_allowed_origins, TEXT, "cors-allowed-origins", "CORS_ALLOWED_ORIGINS", "", 0, 0,
     CMD_SERVE | CMD_EDGE, "ORIGIN,…",

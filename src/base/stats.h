@@ -59,7 +59,21 @@
     X(polls_answered, COUNTER, polls, "result=\"answered\"", STATS_POLLS_HELP)                     \
     X(polls_timed_out, COUNTER, polls, "result=\"timed_out\"", STATS_POLLS_HELP)                   \
     X(publishes_accepted, COUNTER, publishes, "result=\"accepted\"", STATS_PUBLISHES_HELP)         \
-    X(publishes_refused, COUNTER, publishes, "result=\"refused\"", STATS_PUBLISHES_HELP)
+    X(publishes_refused, COUNTER, publishes, "result=\"refused\"", STATS_PUBLISHES_HELP)           \
+    X(upstream_requests_fetched, COUNTER, upstream_requests, "result=\"fetched\"",                 \
+      STATS_UPSTREAM_REQUESTS_HELP)                                                                \
+    X(upstream_requests_shared, COUNTER, upstream_requests, "result=\"shared\"",                   \
+      STATS_UPSTREAM_REQUESTS_HELP)                                                                \
+    X(upstream_requests_refused, COUNTER, upstream_requests, "result=\"refused\"",                 \
+      STATS_UPSTREAM_REQUESTS_HELP)                                                                \
+    X(upstream_fetches_answered, COUNTER, upstream_fetches, "result=\"answered\"",                 \
+      STATS_UPSTREAM_FETCHES_HELP)                                                                 \
+    X(upstream_fetches_refused, COUNTER, upstream_fetches, "result=\"refused\"",                   \
+      STATS_UPSTREAM_FETCHES_HELP)                                                                 \
+    X(upstream_fetches_timed_out, COUNTER, upstream_fetches, "result=\"timed_out\"",               \
+      STATS_UPSTREAM_FETCHES_HELP)                                                                 \
+    X(upstream_fetches_failed, COUNTER, upstream_fetches, "result=\"failed\"",                     \
+      STATS_UPSTREAM_FETCHES_HELP)
 
 #define STATS_DOORS_HELP "connections now open by what they are now: WebSocket, SSE stream, HTTP"
 #define STATS_REFUSED_HELP                                                                         \
@@ -76,6 +90,12 @@
     "clients that came back with since: got a delta, a snapshot, or were up to date"
 #define STATS_POLLS_HELP     "long polls answered with news, or at the end of their wait"
 #define STATS_PUBLISHES_HELP "POST /publish taken, or answered with a status of 400 or above"
+#define STATS_UPSTREAM_REQUESTS_HELP                                                               \
+    "an edge's requests for history: fetched from the full node, shared with a fetch under way, "  \
+    "refused here"
+#define STATS_UPSTREAM_FETCHES_HELP                                                                \
+    "fetches from the full node: answered, refused by it with a status of 400 or above, not "      \
+    "answered in time, failed otherwise"
 
 /* Those of RFC 6455 §7.4.1 and the registry that clients and we use. */
 #define STATS_CLOSE_CODES(Y, X)                                                                    \
@@ -132,7 +152,8 @@ enum counter {
     X(encode, SUMMED, "making what encodings one turn of a shard lacked, deflating not counted")   \
     X(deflate, SUMMED, "deflating in one turn of a shard")                                         \
     X(store_wait, SUMMED, "waiting of a store job for a free thread")                              \
-    X(store_query, SUMMED, "one statement of the database")
+    X(store_query, SUMMED, "one statement of the database")                                        \
+    X(upstream_fetch, SUMMED, "one fetch from the full node, its wait for a turn included")
 
 enum histogram_id {
 #define X(name, scope, help) HIST_##name,

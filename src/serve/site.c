@@ -469,6 +469,7 @@ static void journey_free(struct journey *j)
     site_response_deinit(&j->request.response);
     free(j->request.path);
     free(j->request.query);
+    free(j->request.via);
     free((char *)j->request.body.at);
     dress_deinit(&j->dress);
     free(j);
@@ -510,6 +511,21 @@ void site_answer(struct site_request *request)
     journey_free(j);
 }
 
+static char *via_of(const struct http_request *request)
+{
+    struct http_elements proxies = http_elements_of(&request->headers, "Via");
+    struct buf list = {0};
+    struct str proxy;
+
+    while (http_next_element(&proxies, &proxy)) {
+        if (list.size) buf_add_text(&list, ", ");
+        buf_add(&list, proxy.at, proxy.size);
+    }
+    if (!list.size) return NULL;
+    buf_add_char(&list, '\0');
+    return list.data;
+}
+
 static void forward(struct conn *c, const struct http_request *request, struct str body)
 {
     struct journey *j = mem_zalloc(sizeof(*j));
@@ -521,6 +537,7 @@ static void forward(struct conn *c, const struct http_request *request, struct s
     j->request.query =
         request->query.size ? mem_strndup(request->query.at, request->query.size) : mem_strdup("");
     j->request.accepts_gzip = http_accepts_encoding(&request->headers, "gzip");
+    j->request.via = via_of(request);
     address_format(&c->address, j->request.address);
     if (body.size) j->request.body = copy_of(body);
     j->dress = dress_keep(request);

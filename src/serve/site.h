@@ -18,7 +18,7 @@ struct shard_env;
 struct site_response {
     int status;
     const char *content_type; /* static text */
-    struct blob *body;        /* reference held; NULL for none */
+    struct blob *body;        /* reference held; NULL for none, or if only `gzip` is there */
     struct blob *gzip;        /* the body compressed; reference held; NULL when it was not made */
     bool has_runs;            /* the body mostly repeats the byte before: a matrix does */
     char etag[20];            /* without quotes; "" for none */
@@ -44,6 +44,7 @@ struct site_request {
     bool is_control;                 /* POST /replay, by who may */
     struct str body;                 /* owned; of such ones, else empty */
     bool accepts_gzip;
+    char *via; /* owned: the proxies it came by, RFC 9110 §7.6.3; NULL for none */
     struct site_response response;
     struct conn *conn; /* kept alive, though maybe closed, until the answer is back */
     struct shard *shard;

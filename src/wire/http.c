@@ -447,8 +447,11 @@ const char *http_reason(int status)
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {501, "Not Implemented"},
+        {502, "Bad Gateway"},
         {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
+        {508, "Loop Detected"}, /* RFC 5842 §7.2 */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
