@@ -1042,6 +1042,10 @@ def test_every_documented_status_is_provoked_here():
     provoked |= {(LATEST, "204"), (EVENTS, "200")}
     provoked |= {(PUBLISH, str(case[-1])) for case in PUBLISHED} | {(PUBLISH, "404")}
     provoked |= {(REPLAY, str(case[-1])) for case in REPLAYED} | {(REPLAY, "404")}
+    # Those of edges: test_edge_rest.py.
+    provoked |= {(path, "429") for path in ("/data/date-range", "/symbols")} | {("/symbols", "508")}
+    fetched = (SERIES, KLINES, "/data/date-range")
+    provoked |= {(path, status) for path in fetched for status in ("502", "504", "508")}
     everywhere = {"304", "405", "503", "default"}
     for path, item in OPENAPI["paths"].items():
         (method,) = item
@@ -1326,7 +1330,7 @@ def test_every_counter_of_the_stats_is_in_openapi(server):
     stats = set(server.get("/ws/stats"))
     schema = OPENAPI["components"]["schemas"]["Stats"]
     matched = {p: {k for k in stats if re.search(p, k)} for p in schema["patternProperties"]}
-    assert [len(keys) for keys in matched.values()] == [13, 48, 6, 18]
+    assert [len(keys) for keys in matched.values()] == [13, 48, 7, 21]
     assert stats == set(schema["properties"]).union(*matched.values())
 
 

@@ -15,7 +15,10 @@ from rude import CLOSE, DEFLATE, PING, PONG, TEXT, Rude, RudeSocket, frame, infl
 from server import FAST, ROOT, await_that, ingest
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
-TIMES = ["publish_to_last_write", "loop_busy", "encode", "deflate", "store_wait", "store_query"]
+TIMES = [
+    *["publish_to_last_write", "loop_busy", "encode", "deflate", "store_wait", "store_query"],
+    "upstream_fetch",
+]
 
 
 def metrics(server):
