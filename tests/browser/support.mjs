@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,20 +50,40 @@ export async function heatcast(...words) {
  * @param {string[]} flags
  * @param {Record<string, string>} [more] environment
  */
-export async function serve(flags, more = {}) {
-  const words = ['serve', '--listen', '127.0.0.1:0', '--log-level', 'warning', ...flags];
+export const serve = (flags, more) => start('serve', flags, more);
+
+/** The same of `heatcast edge`. @type {typeof serve} */
+export const relay = (flags, more) => start('edge', flags, more);
+
+/** @param {'serve' | 'edge'} command @param {string[]} flags @param {Record<string, string>} [more] */
+async function start(command, flags, more = {}) {
+  const words = [command, '--listen', '127.0.0.1:0', '--log-level', 'warning', ...flags];
   const child = spawn(PROGRAM, words, { env: environment(more), stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'close');
   const stop = async () => {
     child.kill('SIGTERM');
     const [status] = await ended;
-    if (status !== 0) throw new Error(`heatcast serve ended with ${status}`);
+    if (status !== 0) throw new Error(`heatcast ${command} ended with ${status}`);
   };
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /http:\/\/\S+/.exec(line)?.[0];
     if (url) return { url, stop };
   }
   throw new Error(`${PROGRAM} did not start`);
+}
+
+/** A Redis of one's own, behind a socket in `folder`; `url` is how servers find it. @param {string} folder */
+export async function redis(folder) {
+  const own = join(ROOT, '.deps/redis/redis-server');
+  const socket = join(folder, 'redis.sock');
+  const words = ['--port', '0', '--unixsocket', socket, '--save', '', '--dir', folder];
+  const child = spawn(existsSync(own) ? own : 'redis-server', words, { stdio: 'ignore' });
+  const ended = once(child, 'close');
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await ended;
+  };
+  return { url: `unix://${socket}`, stop };
 }
 
 /** A file with a simulated week of a few markets in it. @param {string} db */

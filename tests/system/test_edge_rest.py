@@ -16,7 +16,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from dumps import write_klines, write_metrics
-from server import PATIENCE, Server, await_that, ingest, run
+from rude import RudeSocket
+from server import FAST, PATIENCE, ROOT, Server, await_that, ingest, run
 
 TIMESERIES, KLINES = "/liquidations/heatmap-timeseries", "/prices/klines"
 QUESTIONS = [
@@ -82,6 +83,20 @@ def relay(full):
     server = Edge("--upstream", full.url)
     yield server
     server.stop()
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """The URL of a Redis of the test's own."""
+    own = ROOT / ".deps" / "redis" / "redis-server"
+    place = tmp_path / "redis.sock"
+    words = ["--port", "0", "--unixsocket", place, "--save", "", "--dir", tmp_path]
+    process = subprocess.Popen(
+        [own if own.exists() else "redis-server", *words], stdout=subprocess.DEVNULL
+    )
+    yield f"unix://{place}"
+    process.terminate()
+    process.wait(PATIENCE)
 
 
 def free_port():
@@ -415,6 +430,26 @@ def test_others_are_not_delayed_by_a_full_node_that_is_slow(edge):
             assert not any(answer.done() for answer in answers)
             node.is_open.set()
             assert [answer.result().status for answer in answers] == [200] * 8
+
+
+def test_the_stream_is_not_delayed_by_a_full_node_that_is_slow(edge, redis, tmp_path):
+    full = Server(*FAST, db=tmp_path / "sim.duckdb", REDIS_ENABLED="true", REDIS_URL=redis)
+    try:
+        with fake() as node:
+            node.answer = node.hold
+            server = edge(node.url, REDIS_URL=redis)
+            heard = lambda: server.request("/heatmap/latest?symbol=BTCUSDT").status == 200  # noqa: E731
+            await_that(heard, "the edge has news from Redis")
+            with asking(server, [f"{KLINES}?n={i}" for i in range(8)]) as answers:
+                await_that(lambda: len(node.heads) == 8, "all have been asked")
+                with RudeSocket(server.address) as client:
+                    client.subscribe("BTCUSDT", update_interval=0)
+                    seqs = [message["seq"] for message in client.take_messages(6, "snapshot")]
+                assert seqs == sorted(set(seqs))
+                assert not any(answer.done() for answer in answers)
+                node.is_open.set()
+    finally:
+        full.stop()
 
 
 def test_one_address_may_not_have_the_full_node_to_itself(edge):
