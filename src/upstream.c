@@ -5,19 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "io/fetch.h"
+#include "upstream_url.h"
 
 struct upstream {
     struct fetch *fetch; /* NULL: there is no upstream */
-    char *base;          /* owned: http://user:password@host:port */
-    char *prefix;        /* owned: of the path, without a '/' at its end */
-    char *place;         /* owned: host:port, to be shown */
-    char name[32];       /* this process's, in Via fields */
+    struct upstream_url url;
+    char name[32]; /* this process's, in Via fields */
     struct list flights;
     bool is_failing; /* the last fetch did; the log was told */
     struct stats stats;
@@ -42,7 +39,7 @@ struct flight {
 static void fail_response(const struct upstream *upstream, struct site_response *response,
                           int status, const char *what)
 {
-    char *message = mem_printf("the full node at %s %s", upstream->place, what);
+    char *message = mem_printf("the full node at %s %s", upstream->url.place, what);
 
     site_fail(response, status, message);
     free(message);
@@ -176,10 +173,10 @@ static void log_change(struct flight *flight, bool is_failing)
     if (upstream->is_failing == is_failing) return;
     upstream->is_failing = is_failing;
     if (is_failing)
-        log_warning("full node fails", F_STR("upstream", upstream->place),
+        log_warning("full node fails", F_STR("upstream", upstream->url.place),
                     F_INT("status", flight->fetch.status), F_STR("error", trouble));
     else
-        log_info("full node answers", F_STR("upstream", upstream->place));
+        log_info("full node answers", F_STR("upstream", upstream->url.place));
 }
 
 /* Returns whether the full node has failed. */
@@ -247,7 +244,7 @@ static void join(struct flight *flight, struct site_request *request)
 
 static char *target_of(const struct upstream *upstream, const struct site_request *request)
 {
-    return mem_printf("%s%s%s%s", upstream->prefix, request->path, *request->query ? "?" : "",
+    return mem_printf("%s%s%s%s", upstream->url.prefix, request->path, *request->query ? "?" : "",
                       request->query);
 }
 
@@ -310,7 +307,7 @@ static int begin(struct flight *flight)
     int err;
 
     flight->fetch = (struct fetch_request){
-        .url = upstream->base, .target = flight->target, .headers = headers, .done = on_done};
+        .url = upstream->url.base, .target = flight->target, .headers = headers, .done = on_done};
     err = fetch_get(upstream->fetch, &flight->fetch);
     free(via);
     if (!err) list_append(&upstream->flights, &flight->in_flights);
@@ -395,83 +392,6 @@ void upstream_answer(struct upstream *upstream, struct site_request *request,
 
 /* --- life --- */
 
-/* A part of the URL, the caller's to free with curl_free(); NULL where there is none. */
-static char *part_of(CURLU *url, CURLUPart part)
-{
-    char *text = NULL;
-
-    return curl_url_get(url, part, &text, part == CURLUPART_PORT ? CURLU_DEFAULT_PORT : 0) ? NULL
-                                                                                           : text;
-}
-
-static bool has(CURLU *url, CURLUPart part)
-{
-    char *text = part_of(url, part);
-
-    curl_free(text);
-    return text != NULL;
-}
-
-static bool is_http(CURLU *url)
-{
-    char *scheme = part_of(url, CURLUPART_SCHEME);
-    bool is = scheme && (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
-
-    curl_free(scheme);
-    return is;
-}
-
-static void take_place(struct upstream *upstream, CURLU *url)
-{
-    char *host = part_of(url, CURLUPART_HOST), *port = part_of(url, CURLUPART_PORT);
-
-    upstream->place = mem_printf("%s:%s", host, port);
-    curl_free(host);
-    curl_free(port);
-}
-
-static void take_prefix(struct upstream *upstream, CURLU *url)
-{
-    char *path = part_of(url, CURLUPART_PATH);
-    size_t size = path ? strlen(path) : 0;
-
-    while (size && path[size - 1] == '/')
-        size--;
-    upstream->prefix = size ? mem_strndup(path, size) : mem_strdup("");
-    curl_free(path);
-}
-
-static CURLU *parse_url(const char *text)
-{
-    CURLU *url = curl_url();
-
-    if (!url) abort(); /* out of memory */
-    if (!curl_url_set(url, CURLUPART_URL, text, 0) && is_http(url) && !has(url, CURLUPART_QUERY) &&
-        !has(url, CURLUPART_FRAGMENT))
-        return url;
-    curl_url_cleanup(url);
-    return NULL;
-}
-
-bool upstream_is_url(const char *text)
-{
-    CURLU *url = *text ? parse_url(text) : NULL;
-
-    curl_url_cleanup(url);
-    return url || !*text;
-}
-
-static void take_url(struct upstream *upstream, const char *text)
-{
-    CURLU *url = parse_url(text);
-
-    if (!url) abort(); /* upstream_is_url() said it is one */
-    take_place(upstream, url);
-    take_prefix(upstream, url);
-    upstream->base = mem_strdup(text);
-    curl_url_cleanup(url);
-}
-
 static void take_name(struct upstream *upstream)
 {
     uint64_t number;
@@ -479,6 +399,15 @@ static void take_name(struct upstream *upstream)
     if (uv_random(NULL, NULL, &number, sizeof(number), 0, NULL)) abort();
     snprintf(upstream->name, sizeof(upstream->name), "heatcast-%016llx",
              (unsigned long long)number);
+}
+
+bool upstream_is_url(const char *text)
+{
+    struct upstream_url url = {0};
+    bool is = !*text || !upstream_url_parse(text, &url);
+
+    upstream_url_deinit(&url);
+    return is;
 }
 
 struct upstream *upstream_new(const char *url, struct loop *loop)
@@ -489,7 +418,7 @@ struct upstream *upstream_new(const char *url, struct loop *loop)
     list_init(&upstream->flights);
     take_name(upstream);
     if (!*url) return upstream;
-    take_url(upstream, url);
+    if (upstream_url_parse(url, &upstream->url)) abort(); /* upstream_is_url() said it is one */
     upstream->fetch = fetch_new(loop, &fetch_limits_default);
     return upstream;
 }
@@ -503,9 +432,7 @@ void upstream_free(struct upstream *upstream)
 {
     if (!upstream) return;
     fetch_free(upstream->fetch);
-    free(upstream->base);
-    free(upstream->prefix);
-    free(upstream->place);
+    upstream_url_deinit(&upstream->url);
     free(upstream);
 }
 
