@@ -284,6 +284,7 @@ static void on_up(void *context)
     cluster->is_alone = false;
     for (size_t i = 0; i < cluster->share_count; i++)
         cluster->shares[i].is_claiming = false;
+    if (cluster->is_edge) server_set_stale(cluster->server, false, 0);
     for (size_t i = 0; i < engine_symbol_count(cluster->engine); i++) {
         const struct symbol *symbol = engine_symbol(cluster->engine, i);
 
@@ -297,7 +298,10 @@ static void on_grace(uv_timer_t *grace)
     struct cluster *cluster = container_of(grace, struct cluster, grace);
 
     cluster->is_alone = true;
-    if (cluster->is_edge) return;
+    if (cluster->is_edge) {
+        server_set_stale(cluster->server, true, cluster->away_since_ms);
+        return;
+    }
     for (size_t i = 0; i < engine_symbol_count(cluster->engine); i++)
         engine_stand_alone(cluster->engine, engine_symbol(cluster->engine, i));
 }
@@ -391,9 +395,9 @@ bool cluster_is_up(const struct cluster *cluster)
     return cluster && bus_is_up(cluster->bus);
 }
 
-int64_t cluster_away_since_ms(const struct cluster *cluster)
+bool cluster_is_stale(const struct cluster *cluster)
 {
-    return cluster ? cluster->away_since_ms : 0;
+    return cluster && cluster->is_edge && cluster->is_alone;
 }
 
 bool cluster_is_edge(const struct cluster *cluster)
@@ -423,7 +427,7 @@ void cluster_write_health(const struct cluster *cluster, struct buf *out)
     buf_printf(out, ",\"redis\":{\"status\":\"%s\"", cluster_is_up(cluster) ? "up" : "away");
     if (cluster->away_since_ms) buf_add_time_field(out, "since", cluster->away_since_ms);
     buf_printf(out, ",\"node\":\"%s\",\"stale\":%s,\"leads\":[", bus_node(cluster->bus),
-               cluster->is_edge && cluster->is_alone ? "true" : "false");
+               cluster_is_stale(cluster) ? "true" : "false");
     for (size_t i = 0; i < engine_symbol_count(cluster->engine); i++) {
         const struct symbol *symbol = engine_symbol(cluster->engine, i);
 

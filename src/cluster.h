@@ -33,8 +33,8 @@ struct cluster_counts {
 
 struct cluster_counts cluster_counts(const struct cluster *cluster);
 bool cluster_is_up(const struct cluster *cluster);
-/* Since when Redis is away, clock_wall_ms(); 0: it is not. */
-int64_t cluster_away_since_ms(const struct cluster *cluster);
+/* An edge that has been without Redis for longer than the grace. */
+bool cluster_is_stale(const struct cluster *cluster);
 bool cluster_is_edge(const struct cluster *cluster);
 /* Another server says that it shows a simulated market. */
 bool cluster_is_simulated(const struct cluster *cluster);

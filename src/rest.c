@@ -66,17 +66,29 @@ static void answer_health(struct rest *rest, struct site_request *request)
     answer_json(request, &out);
 }
 
+/* An edge that Redis has left shows the last it has: worth more than nothing, so it stays ready and
+ * says what it is. One that has nothing to show yet is not. */
+static const char *readiness(const struct rest *rest, bool *is_ready)
+{
+    bool is_stale = cluster_is_stale(rest->cluster);
+
+    *is_ready = false;
+    if (server_is_draining(rest->server)) return "draining";
+    if (is_stale && !engine_symbol_count(rest->engine)) return "waiting";
+    *is_ready = true; /* it answers, so the loop runs and the store is open */
+    return is_stale ? "stale" : "ready";
+}
+
 static void answer_ready(struct rest *rest, struct site_request *request)
 {
     struct buf out = {0};
+    bool is_ready;
 
-    /* It answers, so the loop runs and the store is open. */
-    if (!server_is_draining(rest->server)) {
-        buf_add_text(&out, "{\"status\":\"ready\"}");
+    buf_printf(&out, "{\"status\":\"%s\"}", readiness(rest, &is_ready));
+    if (is_ready) {
         answer_json(request, &out);
         return;
     }
-    buf_add_text(&out, "{\"status\":\"draining\"}");
     request->response = (struct site_response){.status = 503,
                                                .content_type = "application/json",
                                                .body = blob_take(&out),

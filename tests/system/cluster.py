@@ -1,0 +1,311 @@
+"""Several servers: real Redis, a proxy that misbehaves, and clients that watch everything."""
+
+import json
+import select
+import socket
+import subprocess
+import threading
+import time
+
+from decoder import Heatmap, parse
+from rude import CLOSE, PING, PONG, RudeSocket, frame
+from server import PATIENCE, ROOT, Server, await_that
+
+REDIS = ROOT / ".deps" / "redis" / "redis-server"
+SENTINEL = ROOT / ".deps" / "redis" / "redis-sentinel"
+
+# Who leads is followed within this: the lease, and how often others ask for it (limits.h).
+HANDOVER = 3
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Redis:
+    """A redis-server, or a sentinel, of its own; the same port every time it is started."""
+
+    def __init__(self, folder, *settings, program=REDIS, config=None):
+        self.port = free_port()
+        self.folder = folder
+        self.program = program
+        self.words = [f"--{word}" if i % 2 == 0 else word for i, word in enumerate(settings)]
+        self.config = config
+        self.process = None
+        self.start()
+
+    def start(self):
+        words = [str(self.program)]
+        if self.config:
+            words.append(str(self.config))
+        words += ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self.words]
+        self.process = subprocess.Popen(
+            words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        await_that(self.is_there, "redis-server is there")
+
+    def is_there(self):
+        answer = self.cli("PING", check=False)
+        return self.process.poll() is None and ("PONG" in answer or "NOAUTH" in answer)
+
+    def cli(self, *words, stdin=None, check=True, password=None):
+        login = ["-a", password, "--no-auth-warning"] if password else []
+        done = subprocess.run(
+            ["redis-cli", "-p", str(self.port), *login, *map(str, words)],
+            input=stdin,
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.decode("utf-8", "replace").rstrip("\n")
+
+    def publish(self, channel, message):
+        """`message` may be any bytes."""
+        message = message if isinstance(message, bytes) else message.encode()
+        return int(self.cli("-x", "PUBLISH", channel, stdin=message))
+
+    def latest(self, symbol, prefix="heatmap"):
+        text = self.cli("GET", f"{prefix}:latest:{symbol}")
+        return json.loads(text) if text else None
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+class Proxy:
+    """Between a server and Redis: passes bytes on, unless it is told to delay, cut or swallow."""
+
+    def __init__(self, to):
+        self.to = to
+        self.delay = 0
+        self.is_black_hole = False  # takes bytes, and nothing comes out
+        self.is_refusing = False
+        self.cut_after = None  # bytes from Redis that still pass
+        self.pairs = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.is_closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def _accept(self):
+        while not self.is_closed:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.is_refusing:
+                client.close()
+                continue
+            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client):
+        try:
+            server = socket.create_connection(("127.0.0.1", self.to), PATIENCE)
+        except OSError:
+            client.close()
+            return
+        pair = (client, server)
+        self.pairs.append(pair)
+        try:
+            while self._pass(client, server):
+                pass
+        except (OSError, ValueError):
+            pass
+        client.close()
+        server.close()
+
+    def _pass(self, client, server):
+        for source in select.select([client, server], [], [], 0.1)[0]:
+            if self.is_black_hole:
+                time.sleep(0.05)
+                return True
+            data = source.recv(65536)
+            if not data:
+                return False
+            if self.delay:
+                time.sleep(self.delay)
+            if source is server and self.cut_after is not None:
+                data = data[: self.cut_after]
+                self.cut_after -= len(data)
+                client.sendall(data)
+                if self.cut_after <= 0:
+                    return False
+                continue
+            (server if source is client else client).sendall(data)
+        return True
+
+    def cut(self):
+        for pair in self.pairs:
+            for end in pair:
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+        self.pairs = []
+
+    def close(self):
+        self.is_closed = True
+        self.listener.close()
+        self.cut()
+
+
+class Edge(Server):
+    """One `heatcast edge` on a free port of 127.0.0.1."""
+
+    def __init__(self, *flags, **env):
+        self._start("edge", *flags, env=env)
+
+
+class Watcher:
+    """A client that takes differences, comes back where it is lost, and looks at every message: seq
+    never goes back within an epoch, and every state is kept."""
+
+    def __init__(self, servers, *symbols, **fields):
+        self.servers = servers if isinstance(servers, list) else [servers]
+        self.symbols = symbols
+        self.fields = {"mode": "delta", "update_interval": 0, **fields}
+        self.states = {}  # symbol: Heatmap
+        self.seen = {}  # symbol: {(epoch, seq): canonical text}
+        self.epochs = {}  # symbol: the epochs in their order
+        self.wholes = 0
+        self.warnings = []
+        self.fault = None
+        self.is_stopped = False
+        self.connected_to = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        turn = 0
+        while not self.is_stopped:
+            server = self.servers[turn % len(self.servers)]
+            turn += 1
+            try:
+                with RudeSocket(server.address) as client:
+                    self.connected_to = server
+                    self._watch(client)
+            except AssertionError as fault:
+                if self._is_an_end(fault):
+                    continue
+                self.fault = fault
+                return
+            except (OSError, EOFError):
+                pass
+            time.sleep(0.05)
+
+    @staticmethod
+    def _is_an_end(fault):
+        return str(fault).startswith("closed after")
+
+    def _watch(self, client):
+        since = {symbol: state.seq for symbol, state in self.states.items()}
+        epochs = {state.epoch for state in self.states.values()}
+        fields = dict(self.fields)
+        if len(epochs) == 1:
+            fields |= {"since": since, "epoch": epochs.pop()}
+        client.subscribe(*self.symbols, **fields)
+        while not self.is_stopped:
+            if not client.bytes and not select.select([client.socket], [], [], 0.2)[0]:
+                continue
+            got = client.take_frame()
+            if got.opcode == CLOSE:
+                return
+            if got.opcode == PING:
+                client.send(frame(PONG, got.payload))
+                continue
+            message = parse(got.payload.decode())
+            if message["type"] == "error":  # an edge that has not heard of the symbol yet
+                assert message["code"] == "INVALID_SYMBOL", message
+                return
+            self._take(message)
+
+    def _take(self, message):
+        if message["type"] == "warning":
+            self.warnings.append(message)
+            return
+        symbol = message["symbol"]
+        seen, epochs = self.seen.setdefault(symbol, {}), self.epochs.setdefault(symbol, [])
+        version = (message["epoch"], message["seq"])
+        if message["type"] == "snapshot":
+            self.wholes += 1
+            message.pop("resumed", None)
+            self.states[symbol] = Heatmap(message)
+        else:
+            self.states[symbol].apply(message)
+        if epochs and epochs[-1] != version[0]:
+            assert version[0] not in epochs, f"epoch {version[0]} is back after {epochs[-1]}"
+        if not epochs or epochs[-1] != version[0]:
+            epochs.append(version[0])
+        newest = max((seq for epoch, seq in seen if epoch == version[0]), default=0)
+        assert version[1] >= newest, f"{version} after {newest}"
+        text = self.states[symbol].text()
+        assert seen.setdefault(version, text) == text, f"{version} is not what it was"
+
+    def newest(self, symbol):
+        self.check()
+        state = self.states.get(symbol)
+        return (state.epoch, state.seq) if state else None
+
+    def check(self):
+        if self.fault:
+            raise self.fault
+
+    def await_version(self, symbol, epoch, seq, seconds=PATIENCE):
+        """Until it has this version, or a later one of its epoch."""
+
+        def reached():
+            newest = self.newest(symbol)
+            return newest and newest[0] == epoch and newest[1] >= seq
+
+        await_that(reached, f"{symbol} {epoch}:{seq}, not {self.newest(symbol)}", seconds)
+
+    def await_other_epoch(self, symbol, epoch, seconds=PATIENCE):
+        def reached():
+            newest = self.newest(symbol)
+            return newest if newest and newest[0] != epoch else None
+
+        return await_that(reached, f"{symbol} in another epoch than {epoch}", seconds)
+
+    def stop(self):
+        self.is_stopped = True
+        self.thread.join(PATIENCE)
+        self.check()
+
+
+def assert_same(watchers, symbol):
+    """What two of them saw of one version is the same, byte for byte."""
+    truth = {}
+    for watcher in watchers:
+        watcher.check()
+        for version, text in list(watcher.seen.get(symbol, {}).items()):
+            assert truth.setdefault(version, text) == text, version
+    return truth
+
+
+def leaders(servers, symbol):
+    return [s for s in servers if symbol in s.get("/health")["redis"]["leads"]]
+
+
+def await_leader(servers, symbol, seconds=PATIENCE):
+    """The one of them that leads; two at a time never do."""
+
+    def only():
+        found = leaders(servers, symbol)
+        assert len(found) < 2, "two lead at a time"
+        return found[0] if found else None
+
+    return await_that(only, f"somebody leads {symbol}", seconds)
