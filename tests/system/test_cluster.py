@@ -1,6 +1,7 @@
 """Several servers on one Redis: who computes, who relays, and what happens when something dies."""
 
 import json
+import re
 import signal
 import time
 
@@ -19,7 +20,10 @@ from cluster import (
 from decoder import parse
 from model import Model, taking
 from rude import RudeSocket
-from server import FAST, PATIENCE, SLACK, Server, await_that
+from server import FAST, SLACK, Server, await_that
+from test_contract import OPERATING, check_answer
+
+pytestmark = pytest.mark.servers
 
 BTC = "BTCUSDT"
 # The hand-over's own time, on a machine that may be busy.
@@ -542,3 +546,46 @@ def test_an_edge_without_redis_starts_and_says_so(cluster):
     assert edge.get("/symbols") == {"symbols": []}
     answer = edge.request("/prices/klines", symbol=BTC)
     assert answer.status == 503 and "edge" in answer.detail
+
+
+def test_few_rights_in_redis_are_enough(tmp_path, cluster):
+    """Those that docs/operating.md names."""
+    documented = re.search(r"`user heatcast on >SECRET (.*?)`", OPERATING)[1]
+    redis = Redis(tmp_path)
+    try:
+        redis.cli("ACL", "SETUSER", "heatcast", "on", ">SECRET", *documented.split())
+        url = f"redis://heatcast:SECRET@127.0.0.1:{redis.port}/0"
+        node, edge = cluster.publishing(at=url), cluster.edge(at=url)
+        for server in [node, edge]:
+            redis_is(server, "up")
+        Model(node, "MINE", {100: (5, 5)}).publish()
+        await_that(lambda: edge.get("/symbols")["symbols"], "the symbol")
+        await_that(lambda: edge.get("/symbols")["symbols"][0]["feed"] == "published", "its feed")
+        node.stop()
+        cluster.started.remove(node)
+        await_that(lambda: redis.cli("GET", "heatmap:lease:MINE") == "", "the lease was given back")
+        assert not edge.events("Redis is lost")
+    finally:
+        redis.kill()
+
+
+def test_what_servers_of_a_cluster_say_of_themselves_keeps_the_contract(cluster, redis):
+    node, edge = cluster.full(), cluster.edge()
+    never = cluster.edge(at="redis://127.0.0.1:1")
+    await_leader([node], BTC)
+    await_that(lambda: edge.get("/symbols")["symbols"], "symbols")
+
+    def look():
+        for server in [node, edge, never]:
+            for path in ["/health", "/ready", "/symbols", "/ws/stats"]:
+                answer = server.request(path)
+                check_answer(path, answer.status, answer.headers, answer.body)
+
+    look()
+    assert edge.get("/health")["simulated"] and edge.get("/health")["feed"] == "relay"
+    assert node.get("/health")["redis"]["leads"] == [s["symbol"] for s in node.get("/symbols")["symbols"]]
+    redis.kill()
+    await_that(lambda: edge.get("/ready")["status"] == "stale", "stale")
+    await_that(lambda: never.request("/ready").status == 503, "waiting")
+    assert json.loads(never.request("/ready").body) == {"status": "waiting"}
+    look()
