@@ -65,11 +65,28 @@ async function start(command, flags, more = {}) {
     const [status] = await ended;
     if (status !== 0) throw new Error(`heatcast ${command} ended with ${status}`);
   };
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /http:\/\/\S+/.exec(line)?.[0];
-    if (url) return { url, stop };
+    if (url) return { url, stop, kill };
   }
   throw new Error(`${PROGRAM} did not start`);
+}
+
+/** nginx in front of the servers at `urls`, with the configuration of deploy/nginx. @param {string} folder @param {string[]} urls */
+export async function nginx(folder, ...urls) {
+  const words = [join(ROOT, 'tests/system/nginx.py'), folder, ...urls];
+  const child = spawn(process.env.PYTHON ?? '/usr/bin/python3', words, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  const stop = async () => {
+    child.stdin.end();
+    await ended;
+  };
+  for await (const url of createInterface({ input: child.stdout })) return { url, stop };
+  throw new Error('nginx did not start');
 }
 
 /** A Redis of one's own, behind a socket in `folder`; `url` is how servers find it. @param {string} folder */

@@ -1,11 +1,18 @@
-"""Real nginx, with the configuration in deploy/nginx, in front of servers of the test."""
+"""Real nginx, with the configuration in deploy/nginx, in front of servers of the test.
+
+    python3 tests/system/nginx.py FOLDER URL…
+
+does it for tests that are not Python's: prints its address, and ends when its input does."""
 
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import urllib.parse
+from pathlib import Path
 
 from server import PATIENCE, ROOT, Server, await_that
 
@@ -100,3 +107,22 @@ class Nginx(Server):
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         assert self.await_end() == 0, self.log()
+
+
+class Node:
+    """Where a server is."""
+
+    def __init__(self, url):
+        parts = urllib.parse.urlsplit(url)
+        self.host, self.port = parts.hostname, parts.port
+
+
+def main(folder, *urls):
+    nginx = Nginx([Node(url) for url in urls], Path(folder))
+    print(f"{nginx.url}/", flush=True)
+    sys.stdin.read()
+    nginx.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
