@@ -85,8 +85,9 @@ export async function nginx(folder, ...urls) {
     child.stdin.end();
     await ended;
   };
-  for await (const url of createInterface({ input: child.stdout })) return { url, stop };
-  throw new Error('nginx did not start');
+  const { value: url, done } = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
+  if (done) throw new Error('nginx did not start');
+  return { url, stop };
 }
 
 /** A Redis of one's own, behind a socket in `folder`; `url` is how servers find it. @param {string} folder */
