@@ -93,6 +93,10 @@ bench: build ## heatcast beside other servers, on loopback; QUICK=1, ONLY=bare,h
 bench-engine: build ## candles per second of the heatmap engine, against walking all groups
 	@$(SUBMAKE) $B/bench/engine && $B/bench/engine
 
+bench-cluster: setup-test ## several servers over Redis, for docs/benchmarks.md; SHORT=1: a quick look, not for it
+	@$(SUBMAKE) program $B/bench/load
+	@bench/cluster.py $(if $(SHORT),--short) $(if $(OUT),--out $(OUT))
+
 load: build ## k6: 1000 clients, checked and timed, for docs/benchmarks.md; SHORT=1: two minutes, not for it
 	@HEATCAST=$B/heatcast scripts/load
 
@@ -194,4 +198,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZERS:=.d) $B/fuzz/replay.d $(BENCHES:=.d)
 
-.PHONY: help build run test test-cluster asan tsan fuzz conformance bench bench-programs bench-engine load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests
+.PHONY: help build run test test-cluster asan tsan fuzz conformance bench bench-programs bench-engine bench-cluster load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests

@@ -1,7 +1,7 @@
 /* load.c - the load generator of `make bench`: N WebSocket clients of one server, and what each
  * broadcast to them takes.
  *
- *     load --port P --pid PID --clients N --payloads FILE [more; read_options()]
+ *     load --port P[,P…] --pid PID[,PID…] --clients N --payloads FILE [more; read_options()]
  *
  * Opens the clients, half by half, then for each broadcast: posts the next payload, notes when the
  * last byte of the message is at each client, and the server's CPU time until it rests again. One
@@ -9,9 +9,10 @@
  * acknowledgement (40 ms), so that no broadcast pays for the last one's. While a broadcast is under
  * way it looks for events without sleeping, so that waking it is no cost of the server's. With
  * --late-ms it sleeps instead and reads afterwards, with the kernel's time stamps: for servers that
- * need both cores of a small machine. Prints one JSON object; times in microseconds, sizes in
- * bytes. The payloads' file: for each, its size in decimal, a line feed, its bytes. bench/run.py is
- * the driver. */
+ * need both cores of a small machine. With several ports the clients are spread over them, and the
+ * server is all the processes together. Prints one JSON object; times in microseconds, sizes in
+ * bytes. The payloads' file: for each, its size in decimal, a line feed, its bytes. bench/run.py
+ * and bench/cluster.py are the drivers. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -28,11 +29,18 @@
 #include "load_server.h"
 #include "wire/http.h"
 
-enum { PAYLOADS_MAX = 4096, SETTLE_MS_MAX = 3000, REST_MS_MAX = 200, RETURN_QUIET_MS = 500 };
+enum {
+    PAYLOADS_MAX = 4096,
+    SETTLE_MS_MAX = 3000,
+    REST_MS_MAX = 200,
+    RETURN_QUIET_MS = 500,
+    PIDS_MAX = 32
+};
 
 struct options {
-    int port, pid, clients, stalled, deflate, broadcasts, warmups, message_min, late_ms, pause_ms,
+    int post_port, clients, stalled, deflate, broadcasts, warmups, message_min, late_ms, pause_ms,
         timeout_s, limit_s;
+    int ports[CROWD_PORTS_MAX], pids[PIDS_MAX]; /* 0 after the last */
     const char *path, *subscribe, *publish, *token, *payloads;
 };
 
@@ -62,9 +70,23 @@ static NORETURN void die(const char *what)
 
 static NORETURN void usage(void)
 {
-    fprintf(stderr,
-            "usage: load --port P --pid PID --clients N --payloads FILE [--NAME VALUE]...\n");
+    fprintf(stderr, "usage: load --port P[,P...] --pid PID[,PID...] --clients N --payloads FILE "
+                    "[--NAME VALUE]...\n");
     exit(2);
+}
+
+/* Numbers with commas between them; one place stays 0. */
+static void read_list(const char *text, int *list, size_t room)
+{
+    char *end;
+
+    for (size_t i = 0; i + 1 < room; i++) {
+        list[i] = (int)strtol(text, &end, 10);
+        if (list[i] <= 0 || (*end && *end != ',')) usage();
+        if (!*end) return;
+        text = end + 1;
+    }
+    usage();
 }
 
 static void read_options(int argc, char **argv, struct options *o)
@@ -73,24 +95,28 @@ static void read_options(int argc, char **argv, struct options *o)
         const char *name;
         int *number;
         const char **text;
+        int *list;
+        size_t room;
     } table[] = {
-        {"--port", &o->port, NULL},
-        {"--pid", &o->pid, NULL},
-        {"--clients", &o->clients, NULL},
-        {"--stalled", &o->stalled, NULL}, /* so many of them never read */
-        {"--deflate", &o->deflate, NULL}, /* 1: offer permessage-deflate */
-        {"--broadcasts", &o->broadcasts, NULL},
-        {"--warmups", &o->warmups, NULL},         /* broadcasts before those that count */
-        {"--message-min", &o->message_min, NULL}, /* bytes; smaller messages are not the payload */
-        {"--late-ms", &o->late_ms, NULL},         /* read so long after the trigger */
-        {"--pause-ms", &o->pause_ms, NULL},       /* before each broadcast */
-        {"--timeout", &o->timeout_s, NULL},       /* of one broadcast */
-        {"--limit", &o->limit_s, NULL},           /* no new broadcast after so many seconds */
-        {"--path", NULL, &o->path},
-        {"--subscribe", NULL, &o->subscribe}, /* the message to send first */
-        {"--publish", NULL, &o->publish},     /* the path to post to */
-        {"--token", NULL, &o->token},         /* a bearer token for it */
-        {"--payloads", NULL, &o->payloads},
+        {"--port", .list = o->ports, .room = ARRAY_LEN(o->ports)},
+        {"--post-port", .number = &o->post_port}, /* what is posted goes here, not to the first */
+        {"--pid", .list = o->pids, .room = ARRAY_LEN(o->pids)},
+        {"--clients", .number = &o->clients},
+        {"--stalled", .number = &o->stalled}, /* so many of them never read */
+        {"--deflate", .number = &o->deflate}, /* 1: offer permessage-deflate */
+        {"--broadcasts", .number = &o->broadcasts},
+        {"--warmups", .number = &o->warmups}, /* broadcasts before those that count */
+        {"--message-min",
+         .number = &o->message_min},            /* bytes; smaller messages are not the payload */
+        {"--late-ms", .number = &o->late_ms},   /* read so long after the trigger */
+        {"--pause-ms", .number = &o->pause_ms}, /* before each broadcast */
+        {"--timeout", .number = &o->timeout_s}, /* of one broadcast */
+        {"--limit", .number = &o->limit_s},     /* no new broadcast after so many seconds */
+        {"--path", .text = &o->path},
+        {"--subscribe", .text = &o->subscribe}, /* the message to send first */
+        {"--publish", .text = &o->publish},     /* the path to post to */
+        {"--token", .text = &o->token},         /* a bearer token for it */
+        {"--payloads", .text = &o->payloads},
     };
 
     for (int i = 1; i < argc; i += 2) {
@@ -99,12 +125,16 @@ static void read_options(int argc, char **argv, struct options *o)
         while (row < ARRAY_LEN(table) && strcmp(argv[i], table[row].name))
             row++;
         if (row == ARRAY_LEN(table) || i + 1 == argc) usage();
-        if (table[row].text)
+        if (table[row].list)
+            read_list(argv[i + 1], table[row].list, table[row].room);
+        else if (table[row].text)
             *table[row].text = argv[i + 1];
         else
             *table[row].number = atoi(argv[i + 1]);
     }
-    if (!o->port || !o->pid || o->clients < 2 || !o->payloads || o->stalled >= o->clients) usage();
+    if (!o->post_port) o->post_port = o->ports[0];
+    if (!o->ports[0] || !o->pids[0] || o->clients < 2 || !o->payloads || o->stalled >= o->clients)
+        usage();
 }
 
 static void read_payloads(struct load *load)
@@ -133,7 +163,7 @@ static void read_payloads(struct load *load)
 static void trigger_open(struct load *load)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)load->options.port)};
+                             .sin_port = htons((uint16_t)load->options.post_port)};
     struct epoll_event event = {.events = EPOLLIN};
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -242,7 +272,7 @@ static void sleep_ms(int ms)
 
 static void broadcast(struct load *load, struct result *r)
 {
-    int64_t cpu_ns = server_cpu_ns(load->options.pid), start_ns, end_ns;
+    int64_t cpu_ns = server_cpu_ns(load->options.pids), start_ns, end_ns;
     bool is_answered = false;
     unsigned expected = readers_open(load);
     struct buf request = {0};
@@ -261,7 +291,7 @@ static void broadcast(struct load *load, struct result *r)
         if (crowd_now_ns(&load->crowd) > end_ns) break;
     }
     summarize(load, start_ns, r);
-    r->cpu_ns = server_wait_rest(load->options.pid, REST_MS_MAX) - cpu_ns;
+    r->cpu_ns = server_wait_rest(load->options.pids, REST_MS_MAX) - cpu_ns;
     buf_deinit(&request);
 }
 
@@ -271,6 +301,7 @@ struct opening {
     unsigned failed;
     int64_t connect_cpu_ns, subscribe_cpu_ns, elapsed_ns; /* of the second half */
     int64_t memory_before, memory_half, memory_full;
+    int64_t slab_bytes; /* that the machine's kernel took for them, both ends */
 };
 
 /* What arrives until the server rests, such as answers to subscriptions, is read here. */
@@ -279,7 +310,7 @@ static int64_t settle(struct load *load)
     int64_t cpu_ns;
 
     sleep_ms(50);
-    cpu_ns = server_wait_rest(load->options.pid, SETTLE_MS_MAX);
+    cpu_ns = server_wait_rest(load->options.pids, SETTLE_MS_MAX);
     while (crowd_pump(&load->crowd, 0) && trigger_read(load))
         continue;
     return cpu_ns;
@@ -289,15 +320,16 @@ static int64_t settle(struct load *load)
 static struct opening open_clients(struct load *load)
 {
     unsigned half = load->crowd.count / 2, all = load->crowd.count;
-    int64_t cpu_ns, start_ns;
+    int64_t cpu_ns, start_ns, slab_bytes;
     struct opening o = {0};
 
     settle(load);
-    o.memory_before = server_memory_bytes(load->options.pid);
+    o.memory_before = server_memory_bytes(load->options.pids);
     o.failed = crowd_open(&load->crowd, 0, half);
     crowd_subscribe(&load->crowd, 0, half);
     cpu_ns = settle(load);
-    o.memory_half = server_memory_bytes(load->options.pid);
+    o.memory_half = server_memory_bytes(load->options.pids);
+    slab_bytes = machine_slab_bytes();
     start_ns = crowd_now_ns(&load->crowd);
     o.failed += crowd_open(&load->crowd, half, all);
     o.elapsed_ns = crowd_now_ns(&load->crowd) - start_ns;
@@ -305,7 +337,8 @@ static struct opening open_clients(struct load *load)
     cpu_ns += o.connect_cpu_ns;
     crowd_subscribe(&load->crowd, half, all);
     o.subscribe_cpu_ns = settle(load) - cpu_ns;
-    o.memory_full = server_memory_bytes(load->options.pid);
+    o.memory_full = server_memory_bytes(load->options.pids);
+    o.slab_bytes = machine_slab_bytes() - slab_bytes;
     return o;
 }
 
@@ -352,8 +385,9 @@ static void look_at_stalled(struct load *load, int64_t memory_before, struct sta
 
     for (unsigned i = 0; i < load->crowd.count; i++)
         if (load->crowd.clients[i].is_stalled) peers[stalled++] = load->crowd.clients[i].address;
-    s->alive = server_queued_bytes((uint16_t)load->options.port, peers, stalled, &s->kernel_bytes);
-    s->process_bytes = server_memory_bytes(load->options.pid) - memory_before;
+    s->alive =
+        server_queued_bytes((uint16_t)load->options.ports[0], peers, stalled, &s->kernel_bytes);
+    s->process_bytes = server_memory_bytes(load->options.pids) - memory_before;
     free(peers);
     let_return(load);
     for (unsigned i = 0; i < load->crowd.count; i++) {
@@ -380,10 +414,11 @@ static void print_opening(const struct load *load, const struct opening *o)
 
     printf("{\"clients\":%u,\"stalled\":%d,\"connect_failed\":%u,\"connect_us\":%.1f,"
            "\"connect_cpu_us\":%.2f,\"subscribe_cpu_us\":%.2f,\"memory_bytes\":%lld,"
-           "\"memory_per_client\":%.0f,",
+           "\"memory_per_client\":%.0f,\"slab_per_client\":%.0f,",
            load->crowd.count, load->options.stalled, o->failed, us(o->elapsed_ns) / half,
            us(o->connect_cpu_ns) / half, us(o->subscribe_cpu_ns) / half,
-           (long long)o->memory_before, (double)(o->memory_full - o->memory_half) / half);
+           (long long)o->memory_before, (double)(o->memory_full - o->memory_half) / half,
+           (double)o->slab_bytes / half);
 }
 
 static void print_results(const struct load *load, const struct result *results, int count)
@@ -431,11 +466,11 @@ static void run(struct load *load)
     opening = open_clients(load);
     for (int i = 0; i < o->warmups; i++)
         broadcast(load, &results[0]);
-    memory_before = server_memory_bytes(o->pid);
+    memory_before = server_memory_bytes(o->pids);
     end_ns = crowd_now_ns(&load->crowd) + o->limit_s * INT64_C(1000000000);
     while (count < o->broadcasts && crowd_now_ns(&load->crowd) < end_ns)
         broadcast(load, &results[count++]);
-    memory_growth = server_memory_bytes(o->pid) - opening.memory_before;
+    memory_growth = server_memory_bytes(o->pids) - opening.memory_before;
     print_opening(load, &opening);
     print_results(load, results, count);
     if (o->stalled) {
@@ -458,17 +493,21 @@ int main(int argc, char **argv)
                                            .subscribe = ""}};
     struct options *o = &load.options;
 
+    struct crowd_options crowd;
+
     raise_file_limit();
     read_options(argc, argv, o);
     read_payloads(&load);
-    crowd_init(&load.crowd,
-               &(struct crowd_options){.port = (uint16_t)o->port,
-                                       .target = str_of(o->path),
-                                       .subscribe = str_of(o->subscribe),
-                                       .offers_deflate = o->deflate,
-                                       .uses_kernel_time = o->late_ms > 0,
-                                       .message_bytes = (uint64_t)o->message_min},
-               (unsigned)o->clients, (unsigned)o->stalled);
+    crowd = (struct crowd_options){.target = str_of(o->path),
+                                   .subscribe = str_of(o->subscribe),
+                                   .offers_deflate = o->deflate,
+                                   .uses_kernel_time = o->late_ms > 0,
+                                   .message_bytes = (uint64_t)o->message_min};
+    while (o->ports[crowd.port_count]) {
+        crowd.ports[crowd.port_count] = (uint16_t)o->ports[crowd.port_count];
+        crowd.port_count++;
+    }
+    crowd_init(&load.crowd, &crowd, (unsigned)o->clients, (unsigned)o->stalled);
     load.times = mem_zalloc((size_t)o->clients * sizeof(*load.times));
     run(&load);
     crowd_deinit(&load.crowd);

@@ -84,9 +84,11 @@ static void set_options(const struct crowd *crowd, const struct client *c)
 
 static void client_connect(struct crowd *crowd, struct client *c)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(crowd->options.port)};
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+    const struct crowd_options *options = &crowd->options;
     unsigned index = (unsigned)(c - crowd->clients);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(options->ports[index % options->port_count])};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->address.sin_family = AF_INET;

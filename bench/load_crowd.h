@@ -32,8 +32,12 @@ struct client {
     char tail[CROWD_TAIL_BYTES]; /* of the last frame; kept of stalled clients only */
 };
 
+/* Servers that one crowd is spread over. */
+#define CROWD_PORTS_MAX 16
+
 struct crowd_options {
-    uint16_t port;
+    uint16_t ports[CROWD_PORTS_MAX]; /* client I goes to the (I mod port_count)th */
+    unsigned port_count;
     struct str target;
     struct str subscribe; /* the message sent after the handshake; may be empty */
     bool offers_deflate;

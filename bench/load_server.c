@@ -93,16 +93,18 @@ static const pid_t *softirq_pids(void)
     return pids;
 }
 
-int64_t server_cpu_ns(pid_t pid)
+int64_t server_cpu_ns(const pid_t *pids)
 {
-    const pid_t *pids = softirq_pids();
+    const pid_t *softirqs = softirq_pids();
     int64_t sum = 0;
     cpu_set_t cores;
 
-    each_task(pid, add_task_cpu, &sum);
-    if (sched_getaffinity(pid, sizeof(cores), &cores)) return sum;
+    for (const pid_t *pid = pids; *pid; pid++)
+        each_task(*pid, add_task_cpu, &sum);
+    if (sched_getaffinity(*pids, sizeof(cores), &cores)) return sum;
     for (int core = 0; core < CPU_SETSIZE; core++)
-        if (CPU_ISSET(core, &cores) && pids[core]) each_task(pids[core], add_task_cpu, &sum);
+        if (CPU_ISSET(core, &cores) && softirqs[core])
+            each_task(softirqs[core], add_task_cpu, &sum);
     return sum;
 }
 
@@ -111,15 +113,15 @@ static void sleep_ms(int ms)
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 }
 
-int64_t server_wait_rest(pid_t pid, int ms_max)
+int64_t server_wait_rest(const pid_t *pids, int ms_max)
 {
     enum { STEP_MS = 2, CALM_STEPS = 3 };
-    int64_t before = server_cpu_ns(pid), now;
+    int64_t before = server_cpu_ns(pids), now;
     int calm = 0;
 
     for (int ms = 0; ms < ms_max && calm < CALM_STEPS; ms += STEP_MS) {
         sleep_ms(STEP_MS);
-        now = server_cpu_ns(pid);
+        now = server_cpu_ns(pids);
         calm = now - before < STEP_MS * 20000 ? calm + 1 : 0;
         before = now;
     }
@@ -156,12 +158,25 @@ static void add_task_memory(const char *task, void *context)
     if (file) fclose(file);
 }
 
-int64_t server_memory_bytes(pid_t pid)
+int64_t server_memory_bytes(const pid_t *pids)
 {
     int64_t sum = 0;
 
-    add_process_memory(pid, &sum);
+    for (const pid_t *pid = pids; *pid; pid++)
+        add_process_memory(*pid, &sum);
     return sum;
+}
+
+int64_t machine_slab_bytes(void)
+{
+    FILE *file = open_in("/proc", "meminfo");
+    char line[256];
+    long kib = 0;
+
+    while (file && fgets(line, sizeof(line), file))
+        if (sscanf(line, "Slab: %ld kB", &kib) == 1) break;
+    if (file) fclose(file);
+    return (int64_t)kib * 1024;
 }
 
 /* ---- sockets ---- */
