@@ -29,11 +29,12 @@ struct bus {
     enum bus_state state;
     struct redis_host master; /* REDIS_SENTINEL: whom we were sent to */
     struct redis_link *sentinel, *commands, *subscription; /* NULL where there is none */
-    bool has_commands, has_subscription;                   /* they are ready */
-    size_t sentinel_at;                                    /* the one to be asked next */
+    bool has_sentinel, has_commands, has_subscription;     /* they are ready */
+    size_t sentinel_at;                                    /* the one that is asked, or will be */
     size_t reads_unanswered;
     size_t unanswered_bytes;
-    int commands_silent, subscription_silent; /* beats since they were last heard */
+    /* Beats since they were last heard. */
+    int sentinel_silent, commands_silent, subscription_silent;
     uv_timer_t retry, beat;
     unsigned failures; /* in a row, since it was last up for LIMIT_BUS_STEADY_MS */
     int64_t up_ms;     /* when it came up last */
@@ -132,12 +133,20 @@ static uint64_t backoff_ms(struct bus *bus)
     return ms / 2 + next_random(bus) % (ms / 2 + 1);
 }
 
-static void disconnect(struct bus *bus)
+static void forget_sentinel(struct bus *bus)
 {
     redis_link_close(bus->sentinel);
+    bus->sentinel = NULL;
+    bus->has_sentinel = false;
+    bus->sentinel_silent = 0;
+}
+
+static void disconnect(struct bus *bus)
+{
+    forget_sentinel(bus);
     redis_link_close(bus->commands);
     redis_link_close(bus->subscription);
-    bus->sentinel = bus->commands = bus->subscription = NULL;
+    bus->commands = bus->subscription = NULL;
     bus->has_commands = bus->has_subscription = false;
     bus->reads_unanswered = bus->unanswered_bytes = 0;
     bus->commands_silent = bus->subscription_silent = 0;
@@ -153,6 +162,8 @@ static void lose(struct bus *bus, const char *why)
     snprintf(bus->why, sizeof(bus->why), "%s", why);
     disconnect(bus);
     bus->state = BUS_IDLE;
+    /* A sentinel that does not answer, or sends us where no master is, may be cut off itself. */
+    if (!was_up) bus->sentinel_at++;
     if (was_up && now_ms(bus) - bus->up_ms >= LIMIT_BUS_STEADY_MS) bus->failures = 0;
     uv_timer_start(&bus->retry, on_retry, backoff_ms(bus), 0);
     bus->failures++;
@@ -163,9 +174,11 @@ static void on_sentinel_closed(void *context, const char *why)
 {
     struct bus *bus = context;
 
-    bus->sentinel = NULL;
-    bus->sentinel_at++;
-    lose(bus, why);
+    forget_sentinel(bus);
+    if (bus->state == BUS_ASKING)
+        lose(bus, why);
+    else
+        bus->sentinel_at++;
 }
 
 static void on_commands_closed(void *context, const char *why)
@@ -542,50 +555,88 @@ static bool read_master(const redisReply *reply, struct redis_host *master)
     return master->port > 0 && master->port <= 65535;
 }
 
+static bool is_same_host(const struct redis_host *a, const struct redis_host *b)
+{
+    return a->port == b->port && strcmp(a->name, b->name) == 0;
+}
+
+static void take_master(struct bus *bus, const struct redis_host *master)
+{
+    if (bus->state == BUS_ASKING) {
+        bus->master = *master;
+        connect_to(bus, &bus->master);
+    } else if (!is_same_host(master, &bus->master)) {
+        lose(bus, "the sentinels name another master");
+    }
+}
+
 static void on_master(redisAsyncContext *redis, void *data, void *privdata)
 {
     struct bus *bus = privdata;
     const redisReply *reply = data;
+    struct redis_host master;
 
     (void)redis;
     if (!reply || !bus->sentinel) return;
-    if (!read_master(reply, &bus->master)) {
-        bus->sentinel_at++;
+    bus->sentinel_silent = 0;
+    if (read_master(reply, &master)) {
+        take_master(bus, &master);
+    } else if (bus->state == BUS_ASKING) {
         lose(bus,
              reply->type == REDIS_REPLY_ERROR ? reply->str : "it knows no master of this name");
-        return;
+    } else {
+        forget_sentinel(bus);
+        bus->sentinel_at++;
     }
-    redis_link_close(bus->sentinel);
-    bus->sentinel = NULL;
-    connect_to(bus, &bus->master);
+}
+
+static void ask_for_master(struct bus *bus)
+{
+    redisAsyncCommand(redis_link_redis(bus->sentinel), on_master, bus,
+                      "SENTINEL get-master-addr-by-name %s", bus->url.master);
 }
 
 static void on_sentinel_ready(void *context)
 {
     struct bus *bus = context;
 
-    redisAsyncCommand(redis_link_redis(bus->sentinel), on_master, bus,
-                      "SENTINEL get-master-addr-by-name %s", bus->url.master);
+    bus->has_sentinel = true;
+    ask_for_master(bus);
 }
 
-static void ask_sentinel(struct bus *bus)
+static void open_sentinel(struct bus *bus)
 {
     static const struct redis_link_listener listener = {on_sentinel_ready, on_sentinel_closed};
     const struct redis_host *host = &bus->url.hosts[bus->sentinel_at % bus->url.host_count];
 
-    bus->state = BUS_ASKING;
     bus->sentinel =
         redis_link_open(&bus->loop->uv, host, &bus->url, REDIS_GREET_SENTINEL, &listener, bus);
+}
+
+/* A master that is stopped, or cut off with us, says nothing of another: the sentinels are asked
+ * again and again, one at a time. */
+static void watch_master(struct bus *bus)
+{
+    if (!bus->sentinel) {
+        open_sentinel(bus);
+    } else if (bus->sentinel_silent++ >= LIMIT_BUS_SILENT_BEATS) {
+        forget_sentinel(bus);
+        bus->sentinel_at++;
+    } else if (bus->has_sentinel) {
+        ask_for_master(bus);
+    }
 }
 
 static void on_retry(uv_timer_t *retry)
 {
     struct bus *bus = container_of(retry, struct bus, retry);
 
-    if (bus->url.kind == REDIS_SENTINEL)
-        ask_sentinel(bus);
-    else
+    if (bus->url.kind == REDIS_SENTINEL) {
+        bus->state = BUS_ASKING;
+        open_sentinel(bus);
+    } else {
         connect_to(bus, bus->url.kind == REDIS_UNIX ? NULL : &bus->url.hosts[0]);
+    }
 }
 
 /* Silence is counted in beats, not in time: a process that was stopped for a while has not
@@ -600,6 +651,7 @@ static void on_beat(uv_timer_t *beat)
         lose(bus, "the server is silent");
         return;
     }
+    if (bus->url.kind == REDIS_SENTINEL && bus->state != BUS_ASKING) watch_master(bus);
     if (bus->state != BUS_UP) return;
     redisAsyncCommand(redis_link_redis(bus->commands), on_pong, call_new(bus, 0, NULL), "PING");
     subscribe(bus);

@@ -1,9 +1,10 @@
 /* bus.h - what several servers have in common: Redis.
  *
  * Two connections to one server, or to the master that sentinels name: one subscribed to
- * PREFIX:*, one for commands. Lost, they are made again with a jittered backoff; after each time
- * everything is read anew, so that nothing final is missed. Knows symbols, leases and messages as
- * texts, never what a message says. Redis holds:
+ * PREFIX:*, one for commands. A third goes to one of the sentinels, and asks whether it still is.
+ * Lost, they are made again with a jittered backoff; after each time everything is read anew, so
+ * that nothing final is missed. Knows symbols, leases and messages as texts, never what a message
+ * says. Redis holds:
  *
  *     PREFIX:SYMBOL          a channel: snapshot messages, as clients receive them
  *     PREFIX:latest:SYMBOL   the last of them

@@ -2,6 +2,7 @@
 
 import json
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -9,13 +10,17 @@ import time
 
 from decoder import Heatmap, parse
 from rude import CLOSE, PING, PONG, RudeSocket, frame
-from server import PATIENCE, ROOT, Server, await_that
+from model import taking
+from server import FAST, PATIENCE, ROOT, SLACK, Server, await_that
 
 REDIS = ROOT / ".deps" / "redis" / "redis-server"
 SENTINEL = ROOT / ".deps" / "redis" / "redis-sentinel"
 
+BTC = "BTCUSDT"
 # Who leads is followed within this: the lease, and how often others ask for it (limits.h).
 HANDOVER = 3
+# The same on a machine that may be busy.
+SOON = (HANDOVER + 2) * SLACK
 
 
 def free_port():
@@ -309,3 +314,77 @@ def await_leader(servers, symbol, seconds=PATIENCE):
         return found[0] if found else None
 
     return await_that(only, f"somebody leads {symbol}", seconds)
+
+
+def await_progress(watcher, symbol=BTC, versions=3):
+    """Some versions more than it has now."""
+    before = len(watcher.seen.get(symbol, ()))
+
+    def moved():
+        watcher.check()
+        return len(watcher.seen.get(symbol, ())) >= before + versions
+
+    await_that(moved, f"{versions} versions more")
+
+
+def redis_is(server, status):
+    return await_that(lambda: server.get("/health")["redis"]["status"] == status, f"Redis {status}")
+
+
+def metric(server, name):
+    text = server.request("/metrics").body.decode()
+    return float(text.split(f"\n{name} ")[1].split()[0])
+
+
+def connects(server):
+    return metric(server, "heatcast_redis_connects_total")
+
+
+class Cluster:
+    """What one test stands on: servers, watchers and proxies, all ended by end()."""
+
+    def __init__(self, folder, url):
+        self.folder = folder
+        self.url = url
+        self.count = 0
+        self.started, self.watchers, self.proxies = [], [], []
+
+    def full(self, *flags, at=None, feed=FAST, **env):
+        self.count += 1
+        db = self.folder / f"{self.count}.duckdb"
+        redis_url = ("--redis-enabled", "--redis-url", at or self.url)
+        self.started.append(Server(*feed, *redis_url, *flags, db=db, **env))
+        return self.started[-1]
+
+    def edge(self, *flags, at=None, **env):
+        self.started.append(Edge("--redis-url", at or self.url, *flags, **env))
+        return self.started[-1]
+
+    def publishing(self, *flags, **more):
+        return self.full(*flags, feed=(), **taking("MINE"), **more)
+
+    def watch(self, servers, *symbols, **fields):
+        self.watchers.append(Watcher(servers, *symbols, **fields))
+        return self.watchers[-1]
+
+    def proxy(self, to):
+        self.proxies.append(Proxy(to))
+        return self.proxies[-1]
+
+    def kill(self, server):
+        server.kill()
+        self.started.remove(server)
+
+    def end(self):
+        for watcher in self.watchers:
+            watcher.is_stopped = True
+        for server in self.started:
+            if server.process.returncode is None:
+                server.signal(signal.SIGCONT)
+        for server in self.started:
+            if server.process.returncode is None:
+                server.stop()
+        for watcher in self.watchers:
+            watcher.stop()
+        for proxy in self.proxies:
+            proxy.close()

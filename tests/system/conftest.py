@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from cluster import Cluster, Redis  # noqa: E402
 from server import FAST, Echo, Server, await_that, ingest  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +83,22 @@ def redis_url(tmp_path):
     finally:
         redis.terminate()
         redis.wait()
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """A real redis-server on a port of its own, with what a test does to it (cluster.py)."""
+    redis = Redis(tmp_path)
+    yield redis
+    redis.kill()
+
+
+@pytest.fixture
+def cluster(tmp_path, redis):
+    """Several servers on that Redis: cluster.full(FLAG…), .edge(…), .watch(server, symbol…)."""
+    cluster = Cluster(tmp_path, redis.url)
+    yield cluster
+    cluster.end()
 
 
 @pytest.fixture(scope="session")

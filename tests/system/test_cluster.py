@@ -8,105 +8,24 @@ import time
 import pytest
 
 from cluster import (
-    HANDOVER,
-    Edge,
-    Proxy,
+    BTC,
+    SOON,
     Redis,
-    Watcher,
     assert_same,
     await_leader,
+    await_progress,
+    connects,
     leaders,
+    metric,
+    redis_is,
 )
 from decoder import parse
-from model import Model, taking
+from model import Model
 from rude import RudeSocket
-from server import FAST, SLACK, Server, await_that
+from server import SLACK, await_that
 from test_contract import OPERATING, check_answer
 
 pytestmark = pytest.mark.servers
-
-BTC = "BTCUSDT"
-# The hand-over's own time, on a machine that may be busy.
-SOON = (HANDOVER + 2) * SLACK
-
-
-@pytest.fixture
-def redis(tmp_path):
-    redis = Redis(tmp_path)
-    yield redis
-    redis.kill()
-
-
-@pytest.fixture
-def cluster(tmp_path, redis):
-    """cluster.full(FLAG…, at=URL), .edge(…), .watch(server, symbol…): what one test stands on."""
-
-    class Cluster:
-        started, watchers, proxies = [], [], []
-
-        def full(self, *flags, at=None, feed=FAST, **env):
-            db = tmp_path / f"{len(self.started)}.duckdb"
-            redis_url = ("--redis-enabled", "--redis-url", at or redis.url)
-            self.started.append(Server(*feed, *redis_url, *flags, db=db, **env))
-            return self.started[-1]
-
-        def edge(self, *flags, at=None, **env):
-            self.started.append(Edge("--redis-url", at or redis.url, *flags, **env))
-            return self.started[-1]
-
-        def publishing(self, *flags, **more):
-            return self.full(*flags, feed=(), **taking("MINE"), **more)
-
-        def watch(self, servers, *symbols, **fields):
-            self.watchers.append(Watcher(servers, *symbols, **fields))
-            return self.watchers[-1]
-
-        def proxy(self, to):
-            self.proxies.append(Proxy(to))
-            return self.proxies[-1]
-
-        def kill(self, server):
-            server.kill()
-            self.started.remove(server)
-
-    made = Cluster()
-    made.started, made.watchers, made.proxies = [], [], []
-    yield made
-    for watcher in made.watchers:
-        watcher.is_stopped = True
-    for server in made.started:
-        server.signal(signal.SIGCONT)
-    for server in made.started:
-        if server.process.returncode is None:
-            server.stop()
-    for watcher in made.watchers:
-        watcher.stop()
-    for proxy in made.proxies:
-        proxy.close()
-
-
-def await_progress(watcher, symbol=BTC, versions=3):
-    """Some versions more than it has now."""
-    before = len(watcher.seen.get(symbol, ()))
-
-    def moved():
-        watcher.check()
-        return len(watcher.seen.get(symbol, ())) >= before + versions
-
-    await_that(moved, f"{versions} versions more")
-
-
-def redis_is(server, status):
-    return await_that(lambda: server.get("/health")["redis"]["status"] == status, f"Redis {status}")
-
-
-def metric(server, name):
-    text = server.request("/metrics").body.decode()
-    return float(text.split(f"\n{name} ")[1].split()[0])
-
-
-def connects(server):
-    return metric(server, "heatcast_redis_connects_total")
 
 
 # --- all is well ---

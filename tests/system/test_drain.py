@@ -12,6 +12,8 @@ from server import FAST, await_that
 from test_doors import CROWDED, STILL, Events, id_of, latest, request
 from test_publish import TOKEN, model, publish
 
+pytestmark = pytest.mark.servers
+
 # One thread, so that where each client's part of the time lies is known.
 ONE = ("--threads", "1")
 # Of two clients, one has its turn in the second half: half an hour from now.
