@@ -26,6 +26,10 @@ Close = namedtuple("Close", "code reason")
 SOURCES = (f"127.{100 + i // 62500}.{i // 250 % 250}.{1 + i % 250}" for i in itertools.count())
 
 
+# Room for what comes while the machine is busy with others: for whom must miss nothing.
+ROOMY = 4 << 20
+
+
 class Rude:
     """A TCP connection. `segment` is the longest that it takes; loopback's own are 64 KiB."""
 

@@ -22,6 +22,11 @@ PATIENCE = 20 * SLACK  # seconds that anything awaited may take before it counts
 
 # A simulated market that moves ten times a second and is published four times.
 FAST = ("--feed", "sim", "--sim-speed", "3000", "--ws-update-interval", "0.25")
+# One of so many levels that few of them change, and a difference pays.
+CROWDED = (
+    "--feed", "sim", "--sim-speed", "6000", "--ws-update-interval", "0.05",
+    "--bin", "BTCUSDT=1,ETHUSDT=0.05,SOLUSDT=0.002",
+)  # fmt: skip
 
 # Settings of whoever runs the tests must not reach the servers under test.
 SETTINGS = re.compile(r"^(HEATCAST_|WS_|REDIS_|CORS_)")

@@ -18,16 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from rude import Headers, Rude, RudeSocket
-from server import FAST, PATIENCE, SLACK, Server, await_that
+from rude import ROOMY, Headers, Rude, RudeSocket
+from server import CROWDED, FAST, PATIENCE, SLACK, Server, await_that
 from test_publish import TOKEN, model, publish
 
 SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
-# So many levels that few of them change, and a difference pays.
-CROWDED = (
-    "--feed", "sim", "--sim-speed", "6000", "--ws-update-interval", "0.05",
-    "--bin", "BTCUSDT=1,ETHUSDT=0.05,SOLUSDT=0.002",
-)  # fmt: skip
 STILL = ("--feed", "sim", "--sim-speed", "0.001")  # a candle in 83 hours
 
 Event = namedtuple("Event", "name id data")
@@ -519,7 +514,7 @@ def test_the_id_of_an_earlier_run_is_unknown(serve, tmp_path):
 def test_a_slow_reader_is_conflated_and_told_and_gets_the_newest(serve):
     server = serve(*CROWDED)
     with Events(server.address, "BTCUSDT", receive_buffer=4096, update_interval=0) as slow:
-        with Events(server.address, "BTCUSDT", update_interval=0) as quick:
+        with Events(server.address, "BTCUSDT", receive_buffer=ROOMY, update_interval=0) as quick:
             seqs = [quick.take_message()["seq"]]
             end = time.monotonic() + PATIENCE * 2
             while server.stats()["snapshots_dropped"] < 20:

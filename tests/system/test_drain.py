@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from rude import CLOSE, Rude, RudeSocket, frame, upgrade
-from server import FAST, await_that
-from test_doors import CROWDED, STILL, Events, id_of, latest, request
+from rude import CLOSE, ROOMY, Rude, RudeSocket, frame, upgrade
+from server import CROWDED, FAST, await_that
+from test_doors import STILL, Events, id_of, latest, request
 from test_publish import TOKEN, model, publish
 
 pytestmark = pytest.mark.servers
@@ -116,7 +116,7 @@ def test_the_stream_goes_on_to_the_very_end(serve):
 
 def test_the_last_snapshot_before_a_close_is_delivered(serve):
     server = serve(*CROWDED, *ONE, "--ws-drain-seconds", "1")
-    with RudeSocket(server.address) as client:
+    with RudeSocket(server.address, receive_buffer=ROOMY) as client:
         client.subscribe("BTCUSDT", update_interval=0)
         before = client.take_message("snapshot")["seq"]
         server.signal(signal.SIGTERM)

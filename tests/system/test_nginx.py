@@ -13,8 +13,7 @@ import pytest
 from model import TOKEN, Model, taking
 from nginx import Nginx
 from rude import CLOSE, DEFLATE, PING, PONG, TEXT, Rude, RudeSocket, frame, upgrade
-from server import PATIENCE, SLACK, await_that
-from test_doors import CROWDED
+from server import CROWDED, PATIENCE, SLACK, await_that
 
 pytestmark = pytest.mark.servers
 

@@ -20,6 +20,7 @@ from rude import (
     DEFLATE,
     PING,
     PONG,
+    ROOMY,
     TEXT,
     Rude,
     RudeSocket,
@@ -29,7 +30,7 @@ from rude import (
     text,
     upgrade,
 )
-from server import FAST, MODE, PATIENCE, SLACK, Server, await_that, ingest, run
+from server import CROWDED, FAST, MODE, PATIENCE, SLACK, Server, await_that, ingest, run
 
 SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
 
@@ -941,16 +942,10 @@ def test_who_closes_properly_may_come_again_as_often_as_it_likes(serve):
             client.take_end()
 
 
-CROWDED = (
-    "--feed", "sim", "--sim-speed", "6000", "--ws-update-interval", "0.05",
-    "--bin", "BTCUSDT=1,ETHUSDT=0.05,SOLUSDT=0.002",
-)  # fmt: skip
-
-
 def test_a_slow_client_is_conflated_and_told_and_gets_the_newest(serve):
     server = serve(*CROWDED)
     with RudeSocket(server.address, receive_buffer=4096) as slow:
-        with RudeSocket(server.address) as quick:
+        with RudeSocket(server.address, receive_buffer=ROOMY) as quick:
             slow.subscribe("BTCUSDT", update_interval=0)
             quick.subscribe("BTCUSDT", update_interval=0)
             # It does not read; the other does, and misses nothing.
@@ -1039,7 +1034,8 @@ def test_slow_clients_do_not_make_the_server_grow(serve):
         slow = [RudeSocket(server.address, receive_buffer=4096) for _ in range(20)]
         for client in slow:
             client.subscribe(*SYMBOLS, update_interval=0)
-        await_that(lambda: server.stats()["slow_consumers"] == 20, "all are slow")
+        # Who does not read meanwhile may be the 21st.
+        await_that(lambda: server.stats()["slow_consumers"] >= 20, "all are slow")
         size, dropped = server.resident_bytes(), server.stats()["snapshots_dropped"]
         while server.stats()["snapshots_dropped"] < dropped + 3000:
             quick.take_messages(10)
