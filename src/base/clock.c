@@ -123,10 +123,13 @@ static bool take_clock(struct str *s, struct civil_time *t)
     return !take_char(s, '.') || take_fraction(s, &t->ms);
 }
 
+#define YEAR_10000_MS INT64_C(253402300800000)
+
 int time_parse(struct str s, int64_t *time_ms)
 {
     struct civil_time t = {0};
     int offset_minutes = 0;
+    int64_t ms;
 
     if (!take_digits(&s, 4, &t.year) || !take_char(&s, '-') || !take_digits(&s, 2, &t.month) ||
         !take_char(&s, '-') || !take_digits(&s, 2, &t.day))
@@ -138,7 +141,10 @@ int time_parse(struct str s, int64_t *time_ms)
     if (t.year < 1970 || t.month < 1 || t.month > 12 || t.day < 1 ||
         t.day > days_in_month(t.year, t.month) || t.hour > 23 || t.minute > 59 || t.second > 59)
         return ERR_RANGE;
-    *time_ms = ms_from_civil(t) - offset_minutes * INT64_C(60000);
+    /* A zone may lead out of the years that are written. */
+    ms = ms_from_civil(t) - offset_minutes * INT64_C(60000);
+    if (ms < 0 || ms >= YEAR_10000_MS) return ERR_RANGE;
+    *time_ms = ms;
     return 0;
 }
 

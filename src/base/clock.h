@@ -15,8 +15,8 @@ struct civil_time civil_from_ms(int64_t time_ms);
 int64_t ms_from_civil(struct civil_time time);
 
 /* "2025-12-29", "2025-12-29T10:00", "2025-12-29T10:00:00", ".mmm" (digits beyond are dropped),
- * "Z" or "+hh:mm"; a space may stand for the T; without a zone it is UTC. Years 1970 to 9999.
- * Returns 0, or ERR_SYNTAX / ERR_RANGE with *time_ms untouched. */
+ * "Z" or "+hh:mm"; a space may stand for the T; without a zone it is UTC. Years 1970 to 9999 of
+ * UTC. Returns 0, or ERR_SYNTAX / ERR_RANGE with *time_ms untouched. */
 int time_parse(struct str text, int64_t *time_ms) MUST_CHECK;
 
 int64_t clock_wall_ms(void);
