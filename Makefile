@@ -78,7 +78,7 @@ tsan: setup-test ## the same tests under ThreadSanitizer
 	@$(SUBMAKE) MODE=tsan program unit-tests
 	@MODE=tsan scripts/test
 
-fuzz: setup-fuzz ## look for faults with libFuzzer: T=client|http|inflate|publish|replay_body|ws SECONDS=600
+fuzz: setup-fuzz ## look for faults with libFuzzer: T=client|http|inflate|peer_message|publish|replay_body|ws SECONDS=600
 	$(if $(T),@$(SUBMAKE) MODE=fuzz build/fuzz/fuzz/$(T))
 	@scripts/fuzz $(T) $(SECONDS)
 

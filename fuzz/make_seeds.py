@@ -315,6 +315,43 @@ def publish_seeds():
     }
 
 
+def peer_message_seeds():
+    head = '"type":"snapshot","symbol":"BTCUSDT","timestamp":"2025-12-29T10:00:00.5Z"'
+    version = '"seq":1841,"epoch":"k3f9"'
+    facts = '"current_price":98450,"positions_created":5,"positions_consumed":2,"price_bin_size":100'
+    data = '"data":{"levels":[{"price":98000,"long_density":1500000.25,"short_density":0}],%s}' % facts
+    return {
+        name: text.encode()
+        for name, text in {
+            "whole": "{%s,%s,%s}" % (head, version, data),
+            "columns": '{%s,%s,"data":{"levels":{"prices":[98000,1],"long":[1,0],"short":[0,0.01]},%s}}' % (head, version, facts),
+            "no-levels": '{%s,%s,"data":{"levels":[],%s}}' % (head, version, facts),
+            "not-resumed": '{%s,%s,"resumed":false,%s}' % (head, version, data),
+            "fields-of-a-later-version": '{%s,%s,"x":[{}],"data":{"x":1,"levels":[{"price":100,"long_density":1,"short_density":1,"x":2}],%s}}'
+            % (head, version, facts),
+            "a-time-in-data": '{%s,%s,"data":{"timestamp":"2026-01-01","levels":[],%s}}' % (head, version, facts),
+            "a-delta": '{"type":"delta","symbol":"BTCUSDT","timestamp":"2025-12-29T10:00:00Z",%s,"prev":1840,%s}' % (version, data),
+            "another-symbol": '{"type":"snapshot","symbol":"ETHUSDT","timestamp":"2025-12-29T10:00:00Z",%s,%s}' % (version, data),
+            "a-time-before-1970": '{"type":"snapshot","symbol":"BTCUSDT","timestamp":"1970-01-01T00:00+23:59",%s,%s}' % (version, data),
+            "a-time-after-9999": '{"type":"snapshot","symbol":"BTCUSDT","timestamp":"9999-12-31T23:59:59-23:59",%s,%s}' % (version, data),
+            "an-epoch-of-0": '{%s,"seq":1,"epoch":"0",%s}' % (head, data),
+            "the-latest-epoch": '{%s,"seq":1,"epoch":"mjsf1og0",%s}' % (head, data),
+            "an-epoch-far-ahead": '{%s,"seq":1,"epoch":"zzzzzzzzz",%s}' % (head, data),
+            "an-epoch-beyond-64-bits": '{%s,"seq":1,"epoch":"3w5e11264sgsg",%s}' % (head, data),
+            "the-last-seq": '{%s,"seq":9007199254740992,"epoch":"k3f9",%s}' % (head, data),
+            "a-seq-of-0": '{%s,"seq":0,"epoch":"k3f9",%s}' % (head, data),
+            "half-a-seq": '{%s,"seq":1.5,"epoch":"k3f9",%s}' % (head, data),
+            "no-data": "{%s,%s}" % (head, version),
+            "data-of-a-wrong-type": '{%s,%s,"data":[]}' % (head, version),
+            "not-a-multiple": '{%s,%s,"data":{"levels":[{"price":98050,"long_density":1,"short_density":0}],%s}}' % (head, version, facts),
+            "twice": '{%s,%s,"seq":1,%s}' % (head, version, data),
+            "an-array": "[]",
+            "nothing": "",
+            "cut-off": '{"type":"snapshot","symbol":"BTC',
+        }.items()
+    }
+
+
 def replay_body_seeds():
     return {
         name: text.encode() if isinstance(text, str) else text
@@ -364,4 +401,5 @@ if __name__ == "__main__":
     write("inflate", inflate_seeds())
     write("client", client_seeds())
     write("publish", publish_seeds())
+    write("peer_message", peer_message_seeds())
     write("replay_body", replay_body_seeds())

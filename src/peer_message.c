@@ -21,11 +21,12 @@ static const char *read_version(const json_t *root, int64_t now_ms, struct versi
     const json_t *seq = json_object_get(root, "seq");
     double number = json_number_value(seq);
 
-    if (!epoch_parse(text_of(root, "epoch"), &version->epoch)) return "epoch: not an epoch";
+    if (!epoch_parse(text_of(root, "epoch"), &version->epoch) || !version->epoch)
+        return "epoch: not an epoch";
     if (version->epoch > (uint64_t)now_ms + LIMIT_EPOCH_AHEAD_MS)
         return "epoch: more than a day ahead of this server's clock";
     if (!json_is_number(seq) || number < 1 || number > 0x1p53 || number != floor(number))
-        return "seq: not a whole number above 0";
+        return "seq: not a whole number from 1 to 2^53";
     version->seq = (uint64_t)number;
     return NULL;
 }
@@ -37,6 +38,7 @@ static const char *read_head(const json_t *root, struct str symbol, int64_t now_
     if (!str_eq(text_of(root, "type"), STR("snapshot"))) return "type: not snapshot";
     if (!str_eq(text_of(root, "symbol"), symbol)) return "symbol: not the channel's";
     if (time_parse(text_of(root, "timestamp"), time_ms)) return "timestamp: not a time in ISO 8601";
+    if (!json_is_object(json_object_get(root, "data"))) return "data: not an object";
     return read_version(root, now_ms, version);
 }
 
@@ -49,8 +51,8 @@ int peer_message_parse(struct str text, struct str symbol, int64_t now_ms, struc
     int64_t time_ms;
     int err = ERR_SYNTAX;
 
-    if (text.size > LIMIT_PUBLISH_BYTES) {
-        snprintf(message, message_size, "longer than %d bytes", LIMIT_PUBLISH_BYTES);
+    if (text.size > LIMIT_PEER_BYTES) {
+        snprintf(message, message_size, "longer than %d bytes", LIMIT_PEER_BYTES);
         return err;
     }
     root = publish_body_load(text, message, message_size);
@@ -59,8 +61,8 @@ int peer_message_parse(struct str text, struct str symbol, int64_t now_ms, struc
     if (why)
         snprintf(message, message_size, "%s", why);
     else
-        err = publish_body_read(json_object_get(root, "data"), time_ms, &parsed.snapshot, message,
-                                message_size);
+        err = publish_body_read_peer(json_object_get(root, "data"), time_ms, &parsed.snapshot,
+                                     message, message_size);
     json_decref(root);
     if (!err) *out = parsed;
     return err;

@@ -2,7 +2,9 @@
  * receive (PROTOCOL section 1), and outside input like what they send.
  *
  * Fields that are not known are passed over, so that servers of two versions understand each
- * other. Pure; any thread may call it. */
+ * other. Bounded by LIMIT_PEER_BYTES and LIMIT_PEER_LEVELS, not by what POST /publish takes: a
+ * model of ours has as many levels as its history and buckets make. Pure; any thread may call it.
+ */
 #ifndef HEATCAST_PEER_MESSAGE_H
 #define HEATCAST_PEER_MESSAGE_H
 

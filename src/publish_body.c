@@ -28,8 +28,10 @@
 /* Readers return 0 once something is wrong, and go on: the first fault is the one that is told. */
 struct parser {
     struct snapshot snapshot; /* what is read so far */
-    double bin;               /* price_bin_size; above 0 when levels are read */
-    int64_t last_bucket;      /* of the level before; -1: none */
+    size_t levels_max;
+    bool passes_unknown; /* fields */
+    double bin;          /* price_bin_size; above 0 when levels are read */
+    int64_t last_bucket; /* of the level before; -1: none */
     bool has_failed;
     char *message; /* the caller's, written by the first fault */
     size_t message_size;
@@ -194,13 +196,14 @@ static int64_t read_step(struct parser *p, struct field field)
 
 /* --- levels --- */
 
-/* Has it known fields only? */
+/* Has it known fields only, where that matters? */
 static void check_names(struct parser *p, struct field field, const char *const *names,
                         size_t count)
 {
     const char *key;
     json_t *value;
 
+    if (p->passes_unknown) return;
     json_object_foreach(field.value, key, value)
     {
         size_t i = 0;
@@ -213,9 +216,8 @@ static void check_names(struct parser *p, struct field field, const char *const 
 
 static bool check_count(struct parser *p, size_t count)
 {
-    if (count > LIMIT_PUBLISH_LEVELS)
-        fail(p, (struct field){.name = "levels"}, "%zu are more than %d", count,
-             LIMIT_PUBLISH_LEVELS);
+    if (count > p->levels_max)
+        fail(p, (struct field){.name = "levels"}, "%zu are more than %zu", count, p->levels_max);
     return !p->has_failed;
 }
 
@@ -359,28 +361,41 @@ json_t *publish_body_load(struct str text, char *message, size_t message_size)
     return NULL;
 }
 
-int publish_body_read(json_t *root, int64_t now_ms, struct snapshot *out, char *message,
-                      size_t message_size)
+/* Ends the parser's work on `root`. */
+static int finish(struct parser *p, json_t *root, struct snapshot *out)
+{
+    read_body(p, root);
+    if (p->has_failed) {
+        snapshot_deinit(&p->snapshot);
+        return ERR_SYNTAX;
+    }
+    *out = p->snapshot;
+    return 0;
+}
+
+int publish_body_read_peer(json_t *data, int64_t now_ms, struct snapshot *out, char *message,
+                           size_t message_size)
 {
     struct parser p = {.snapshot = {.time_ms = now_ms},
+                       .levels_max = LIMIT_PEER_LEVELS,
+                       .passes_unknown = true,
                        .last_bucket = -1,
                        .message = message,
                        .message_size = message_size};
 
-    read_body(&p, root);
-    if (p.has_failed) {
-        snapshot_deinit(&p.snapshot);
-        return ERR_SYNTAX;
-    }
-    *out = p.snapshot;
-    return 0;
+    return finish(&p, data, out);
 }
 
 int publish_body_parse(struct str text, int64_t now_ms, struct snapshot *out, char *message,
                        size_t message_size)
 {
+    struct parser p = {.snapshot = {.time_ms = now_ms},
+                       .levels_max = LIMIT_PUBLISH_LEVELS,
+                       .last_bucket = -1,
+                       .message = message,
+                       .message_size = message_size};
     json_t *root = publish_body_load(text, message, message_size);
-    int err = root ? publish_body_read(root, now_ms, out, message, message_size) : ERR_SYNTAX;
+    int err = root ? finish(&p, root, out) : ERR_SYNTAX;
 
     json_decref(root);
     return err;

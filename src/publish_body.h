@@ -24,9 +24,10 @@ struct json_t;
 int publish_body_parse(struct str text, int64_t now_ms, struct snapshot *out, char *message,
                        size_t message_size) MUST_CHECK;
 
-/* The same of what is JSON already, loaded by publish_body_load(). */
-int publish_body_read(struct json_t *root, int64_t now_ms, struct snapshot *out, char *message,
-                      size_t message_size) MUST_CHECK;
+/* The same of the `data` of another server's message, loaded by publish_body_load(): up to
+ * LIMIT_PEER_LEVELS levels, and fields that are not known are passed over. */
+int publish_body_read_peer(struct json_t *data, int64_t now_ms, struct snapshot *out, char *message,
+                           size_t message_size) MUST_CHECK;
 /* The caller's to json_decref(); NULL, with the message, for what is not JSON. Whole numbers are
  * read as doubles too, so that one too big for 64 bits is like any other. */
 struct json_t *publish_body_load(struct str text, char *message, size_t message_size) MUST_CHECK;

@@ -112,6 +112,10 @@
 /* Messages that Redis has not answered yet: beyond, versions are left out and the newest follows.
  */
 #define LIMIT_BUS_UNANSWERED_BYTES (8 << 20)
+/* One snapshot message of another server: bytes, which are all that fits among those, and levels,
+ * more than so many bytes have of them as they are written (45 bytes at least). */
+#define LIMIT_PEER_BYTES  LIMIT_BUS_UNANSWERED_BYTES
+#define LIMIT_PEER_LEVELS 200000
 /* How long a lease lasts, and how often it is renewed and asked for: who dies is followed by
  * another within the sum of both. */
 #define LIMIT_LEASE_MS       2000
