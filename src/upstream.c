@@ -11,6 +11,9 @@
 #include "io/fetch.h"
 #include "upstream_url.h"
 
+/* A full node's Retry-After is passed on up to this. */
+#define RETRY_AFTER_S_MAX 999999
+
 struct upstream {
     struct fetch *fetch; /* NULL: there is no upstream */
     struct upstream_url url;
@@ -105,16 +108,12 @@ static void take_etag(struct site_response *response, struct str etag)
     memcpy(response->etag, etag.at, etag.size);
 }
 
+/* 0 for what is no number of seconds: a date, say. */
 static unsigned seconds_of(struct str text)
 {
-    unsigned value = 0;
+    uint64_t seconds;
 
-    if (!text.size || text.size > 6) return 0;
-    for (size_t i = 0; i < text.size; i++) {
-        if (!isdigit((unsigned char)text.at[i])) return 0;
-        value = value * 10 + (unsigned)(text.at[i] - '0');
-    }
-    return value;
+    return str_number(text, RETRY_AFTER_S_MAX, &seconds) ? (unsigned)seconds : 0;
 }
 
 /* Compressed bytes stay so: nobody's time is spent on inflating and deflating what all askers take

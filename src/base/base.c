@@ -124,3 +124,16 @@ struct str str_split(struct str *rest, char separator)
     *rest = end ? str_skip(*rest, part.size + 1) : (struct str){rest->at + rest->size, 0};
     return part;
 }
+
+bool str_number(struct str text, uint64_t max, uint64_t *number)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < text.size; i++)
+        if (text.at[i] < '0' || text.at[i] > '9' || __builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text.at[i] - '0'), &value))
+            return false;
+    if (!text.size || value > max) return false;
+    *number = value;
+    return true;
+}

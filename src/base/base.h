@@ -69,5 +69,7 @@ struct str str_trim(struct str s);              /* without spaces and tabs at bo
 struct str str_skip(struct str s, size_t size); /* without its first bytes; there are so many */
 /* Takes what stands before `separator`, or all, and what is behind it remains. */
 struct str str_split(struct str *rest, char separator);
+/* Decimal digits and nothing else. False, *number untouched, for what is none, or above `max`. */
+bool str_number(struct str text, uint64_t max, uint64_t *number) MUST_CHECK;
 
 #endif

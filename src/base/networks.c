@@ -23,15 +23,11 @@ static bool network_includes(const struct network *network, const struct address
 /* "8" -> 8; no sign, no zero in front. */
 static int parse_bits(struct str text, unsigned most, unsigned *bits)
 {
-    unsigned value = 0;
+    uint64_t value;
 
-    if (!text.size || text.size > 3 || (text.size > 1 && text.at[0] == '0')) return ERR_SYNTAX;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9') return ERR_SYNTAX;
-        value = value * 10 + (unsigned)(text.at[i] - '0');
-    }
-    if (value > most) return ERR_SYNTAX;
-    *bits = value;
+    if (text.size > 1 && text.at[0] == '0') return ERR_SYNTAX;
+    if (!str_number(text, most, &value)) return ERR_SYNTAX;
+    *bits = (unsigned)value;
     return 0;
 }
 

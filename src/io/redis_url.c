@@ -27,17 +27,11 @@ static bool decode(struct str text, char *out, size_t size_max)
     return fits;
 }
 
-/* Digits only, so that "6379x" and "" are none. */
 static bool read_number(struct str text, int max, int *number)
 {
-    int64_t value = 0;
+    uint64_t value;
 
-    if (!text.size || text.size > 5) return false;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9') return false;
-        value = value * 10 + (text.at[i] - '0');
-    }
-    if (value > max) return false;
+    if (text.size > 5 || !str_number(text, (uint64_t)max, &value)) return false;
     *number = (int)value;
     return true;
 }

@@ -98,14 +98,9 @@ static const char *check_host(const struct parts *parts)
 /* 1 to 65535, or 0 where it is none. */
 static unsigned port_number(struct str text)
 {
-    unsigned value = 0;
+    uint64_t port;
 
-    if (!text.size || text.size > 5) return 0;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9') return 0;
-        value = value * 10 + (unsigned)(text.at[i] - '0');
-    }
-    return value <= 65535 ? value : 0;
+    return text.size <= 5 && str_number(text, 65535, &port) ? (unsigned)port : 0;
 }
 
 static const char *split(struct str text, struct parts *parts)

@@ -210,18 +210,6 @@ static void read_wish(struct reader *reader, struct wish *wish)
 
 /* --- what is there already --- */
 
-static bool parse_seq(struct str text, uint64_t *seq)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < text.size; i++)
-        if (text.at[i] < '0' || text.at[i] > '9' || __builtin_mul_overflow(value, 10u, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(text.at[i] - '0'), &value))
-            return false;
-    *seq = value;
-    return text.size > 0;
-}
-
 /* epoch:seq, as an event's id has it. */
 static bool parse_version(struct str text, struct version *version)
 {
@@ -230,7 +218,7 @@ static bool parse_version(struct str text, struct version *version)
     struct version parsed;
 
     if (!colon || !epoch_parse((struct str){text.at, epoch_size}, &parsed.epoch) || !parsed.epoch ||
-        !parse_seq((struct str){colon + 1, text.size - epoch_size - 1}, &parsed.seq))
+        !str_number((struct str){colon + 1, text.size - epoch_size - 1}, UINT64_MAX, &parsed.seq))
         return false;
     *version = parsed;
     return true;

@@ -4,10 +4,9 @@
 
 static bool is_port(struct str text)
 {
-    if (!text.size || text.size > 5) return false;
-    for (size_t i = 0; i < text.size; i++)
-        if (text.at[i] < '0' || text.at[i] > '9') return false;
-    return true;
+    uint64_t port;
+
+    return str_number(text, 65535, &port);
 }
 
 /* "[2001:db8::1]", "[2001:db8::1]:80" */

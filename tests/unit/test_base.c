@@ -165,6 +165,33 @@ TEST(times_in_other_forms_are_understood)
     }
 }
 
+TEST(a_number_is_digits_up_to_a_bound)
+{
+    static const char *const bad[] = {"",
+                                      " 1",
+                                      "1 ",
+                                      "+1",
+                                      "-1",
+                                      "1.0",
+                                      "0x1",
+                                      "1e1",
+                                      "65536",
+                                      "18446744073709551616",
+                                      "99999999999999999999"};
+    uint64_t number = 7;
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(str_number(str_of(bad[i]), 65535, &number));
+    assert_false(str_number((struct str){0}, 65535, &number));
+    assert_false(str_number((struct str){"1\0", 2}, 65535, &number));
+    assert_false(str_number(str_of("18446744073709551616"), UINT64_MAX, &number));
+    assert_int_equal(number, 7);
+    assert_true(str_number(str_of("0"), 0, &number) && number == 0);
+    assert_true(str_number(str_of("0065535"), 65535, &number) && number == 65535);
+    assert_true(str_number(str_of("18446744073709551615"), UINT64_MAX, &number));
+    assert_true(number == UINT64_MAX);
+}
+
 TEST(spans_have_a_number_and_a_unit)
 {
     int64_t ms = 0;
