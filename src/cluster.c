@@ -333,7 +333,7 @@ struct cluster *cluster_new(const struct config *config, struct loop *loop, stru
     struct redis_url url;
     const char *reason;
 
-    if (redis_url_parse(str_of(config->redis_url), &url, &reason)) abort();
+    if (redis_url_parse(str_of(config->redis_url), &url, &reason)) abort(); /* it was looked at */
     cluster->engine = engine;
     cluster->loop = loop;
     cluster->is_edge = is_edge;

@@ -16,7 +16,7 @@
 
 struct cluster;
 
-/* Before engine_start(). The URL was looked at by config_load(). */
+/* Before engine_start(). config->redis_url is one that redis_url_parse() takes. */
 struct cluster *cluster_new(const struct config *config, struct loop *loop, struct engine *engine,
                             bool is_edge);
 void cluster_start(struct cluster *cluster, struct server *server);
