@@ -4,7 +4,6 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -92,10 +91,9 @@ export async function nginx(folder, ...urls) {
 
 /** A Redis of one's own, behind a socket in `folder`; `url` is how servers find it. @param {string} folder */
 export async function redis(folder) {
-  const own = join(ROOT, '.deps/redis/redis-server');
   const socket = join(folder, 'redis.sock');
   const words = ['--port', '0', '--unixsocket', socket, '--save', '', '--dir', folder];
-  const child = spawn(existsSync(own) ? own : 'redis-server', words, { stdio: 'ignore' });
+  const child = spawn(join(ROOT, '.deps/redis/redis-server'), words, { stdio: 'ignore' });
   const ended = once(child, 'close');
   const stop = async () => {
     child.kill('SIGTERM');

@@ -14,7 +14,7 @@ import tempfile
 import urllib.parse
 from pathlib import Path
 
-from server import PATIENCE, ROOT, Server, await_that
+from server import PATIENCE, ROOT, Server, await_that, free_port
 
 PROGRAM = ROOT / ".deps/nginx/usr/sbin/nginx"
 CONFIGURATION = ROOT / "deploy/nginx"
@@ -38,11 +38,6 @@ http {{
     include {folder}/conf.d/*.conf;
 }}
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 def with_nodes(text, addresses):

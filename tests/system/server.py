@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -46,6 +47,12 @@ def await_that(condition, what, seconds=PATIENCE):
             return value
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(0.02)
+
+
+def free_port():
+    """One that nobody listens on, for what must be told where it will be."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
 
 
 def run(*words, timeout=PATIENCE, **env):

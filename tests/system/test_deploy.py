@@ -9,8 +9,7 @@ import subprocess
 import pytest
 import yaml
 
-from nginx import free_port
-from server import MODE, PROGRAM, ROOT, run
+from server import MODE, PROGRAM, ROOT, free_port, run
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()

@@ -15,9 +15,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+import cluster
 from dumps import write_klines, write_metrics
 from rude import RudeSocket
-from server import FAST, PATIENCE, ROOT, Server, await_that, ingest, run
+from server import FAST, PATIENCE, Server, await_that, free_port, ingest, run
 
 TIMESERIES, KLINES = "/liquidations/heatmap-timeseries", "/prices/klines"
 QUESTIONS = [
@@ -39,11 +40,11 @@ REFUSED = [
 NO_REDIS = "redis://127.0.0.1:1/0"
 
 
-class Edge(Server):
-    """One `heatcast edge`."""
+class Edge(cluster.Edge):
+    """One that is without Redis, unless it is told of one."""
 
     def __init__(self, *flags, **env):
-        self._start("edge", *flags, env={"REDIS_URL": NO_REDIS, **env})
+        super().__init__(*flags, **{"REDIS_URL": NO_REDIS, **env})
 
 
 @pytest.fixture(scope="module")
@@ -83,25 +84,6 @@ def relay(full):
     server = Edge("--upstream", full.url)
     yield server
     server.stop()
-
-
-@pytest.fixture
-def redis(tmp_path):
-    """The URL of a Redis of the test's own."""
-    own = ROOT / ".deps" / "redis" / "redis-server"
-    place = tmp_path / "redis.sock"
-    words = ["--port", "0", "--unixsocket", place, "--save", "", "--dir", tmp_path]
-    process = subprocess.Popen(
-        [own if own.exists() else "redis-server", *words], stdout=subprocess.DEVNULL
-    )
-    yield f"unix://{place}"
-    process.terminate()
-    process.wait(PATIENCE)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 class Fake:
@@ -432,12 +414,12 @@ def test_others_are_not_delayed_by_a_full_node_that_is_slow(edge):
             assert [answer.result().status for answer in answers] == [200] * 8
 
 
-def test_the_stream_is_not_delayed_by_a_full_node_that_is_slow(edge, redis, tmp_path):
-    full = Server(*FAST, db=tmp_path / "sim.duckdb", REDIS_ENABLED="true", REDIS_URL=redis)
+def test_the_stream_is_not_delayed_by_a_full_node_that_is_slow(edge, redis_url, tmp_path):
+    full = Server(*FAST, db=tmp_path / "sim.duckdb", REDIS_ENABLED="true", REDIS_URL=redis_url)
     try:
         with fake() as node:
             node.answer = node.hold
-            server = edge(node.url, REDIS_URL=redis)
+            server = edge(node.url, REDIS_URL=redis_url)
             heard = lambda: server.request("/heatmap/latest?symbol=BTCUSDT").status == 200  # noqa: E731
             await_that(heard, "the edge has news from Redis")
             with asking(server, [f"{KLINES}?n={i}" for i in range(8)]) as answers:
