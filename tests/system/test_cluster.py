@@ -346,8 +346,7 @@ def garbage(good):
         with_data(current_price=None),
         with_data(positions_created=-1),
         with_data(positions_created=1e300),
-        with_data(extra="<script>"),
-        b" " * (2 << 20) + b"{}",
+        b" " * (8 << 20) + json.dumps({**good, "seq": later}).encode(),
     ]
 
 
