@@ -28,6 +28,7 @@ struct cluster {
     struct loop *loop;
     bool is_edge;
     bool is_stopped;
+    bool is_settled;      /* Redis is up, and answers what we ask */
     bool is_alone;        /* Redis has been away for longer than the grace */
     struct share *shares; /* owned array */
     size_t share_count;
@@ -170,6 +171,21 @@ static const struct symbol *symbol_of(const struct cluster *cluster, uint32_t id
     return engine_symbol_by_id(cluster->engine, id);
 }
 
+/* Not when it is up: one that takes no writes (full, or a replica) comes and goes all the time, and
+ * nobody would ever take it for gone. */
+static void settle(struct cluster *cluster)
+{
+    if (cluster->is_settled) return;
+    uv_timer_stop(&cluster->grace);
+    cluster->is_settled = true;
+    cluster->is_alone = false;
+    for (size_t i = 0; i < engine_symbol_count(cluster->engine); i++) {
+        const struct symbol *symbol = engine_symbol(cluster->engine, i);
+
+        if (!engine_is_modelled(cluster->engine, symbol)) engine_follow(cluster->engine, symbol);
+    }
+}
+
 static void on_claimed(void *context, uint32_t id, bool is_ours, uint64_t epoch, int64_t asked_us)
 {
     struct cluster *cluster = context;
@@ -177,6 +193,7 @@ static void on_claimed(void *context, uint32_t id, bool is_ours, uint64_t epoch,
 
     share_of(cluster, id)->is_claiming = false;
     if (cluster->is_stopped) return;
+    settle(cluster);
     if (!is_ours)
         give_up(cluster, symbol);
     else if (epoch >= symbol->version.epoch)
@@ -275,22 +292,23 @@ static void on_feed(void *context, struct str name, struct str feed)
 
 /* --- Redis comes and goes --- */
 
+static bool is_claiming_any(const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->share_count; i++)
+        if (cluster->shares[i].is_claiming) return true;
+    return false;
+}
+
 static void on_up(void *context)
 {
     struct cluster *cluster = context;
 
-    uv_timer_stop(&cluster->grace);
     cluster->away_since_ms = 0;
-    cluster->is_alone = false;
     for (size_t i = 0; i < cluster->share_count; i++)
         cluster->shares[i].is_claiming = false;
     if (cluster->is_edge) server_set_stale(cluster->server, false, 0);
-    for (size_t i = 0; i < engine_symbol_count(cluster->engine); i++) {
-        const struct symbol *symbol = engine_symbol(cluster->engine, i);
-
-        if (!engine_is_modelled(cluster->engine, symbol)) engine_follow(cluster->engine, symbol);
-    }
     ask_for_all(cluster);
+    if (!is_claiming_any(cluster)) settle(cluster);
 }
 
 static void on_grace(uv_timer_t *grace)
@@ -313,7 +331,9 @@ static void on_down(void *context)
 
     cluster->away_since_ms = clock_wall_ms();
     if (cluster->is_stopped) return;
-    uv_timer_start(&cluster->grace, on_grace, LIMIT_BUS_GRACE_MS, 0);
+    cluster->is_settled = false;
+    if (!cluster->is_alone && !uv_is_active((uv_handle_t *)&cluster->grace))
+        uv_timer_start(&cluster->grace, on_grace, LIMIT_BUS_GRACE_MS, 0);
     for (size_t i = 0; i < engine_symbol_count(cluster->engine); i++) {
         const struct symbol *symbol = engine_symbol(cluster->engine, i);
 

@@ -52,14 +52,20 @@ struct call {
     char symbol[LIMIT_SYMBOL_BYTES + 1];
 };
 
-/* KEYS: lease, fence. ARGV: node, milliseconds, want, seen, forced. Answers {ours?, epoch}. Numbers
- * stay below 2^53, which Lua's doubles hold. */
+/* KEYS: lease, fence. ARGV: node, milliseconds, want, seen, forced, most. Answers {ours?, epoch}.
+ * Numbers stay below 2^53, which Lua's doubles hold. A fence above `most` is passed over: epochs
+ * after it would be believed by nobody. So is what is no text: SET writes over it. */
 static const char claim_script[] =
-    "local held, epoch, holder = redis.call('GET', KEYS[1]), 0, nil\n"
-    "local want, seen = tonumber(ARGV[3]), tonumber(ARGV[4])\n"
-    "if held then epoch, holder = string.match(held, '^(%d+) (.*)$'); epoch = tonumber(epoch) end\n"
+    "local function read(key)\n"
+    "  local text = redis.pcall('GET', key)\n"
+    "  return type(text) == 'string' and text or ''\n"
+    "end\n"
+    "local epoch, holder = string.match(read(KEYS[1]), '^(%d+) (.*)$')\n"
+    "local want, seen, fence = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(read(KEYS[2])) or 0\n"
+    "epoch = tonumber(epoch or 0)\n"
+    "if not (fence >= 0 and fence <= tonumber(ARGV[6])) then fence = 0 end\n"
     "local function grant(least, node)\n"
-    "  epoch = math.max((tonumber(redis.call('GET', KEYS[2])) or 0) + 1, least)\n"
+    "  epoch = math.max(fence + 1, least)\n"
     "  local text = string.format('%.0f', epoch)\n"
     "  redis.call('SET', KEYS[2], text)\n"
     "  return text .. ' ' .. node\n"
@@ -77,7 +83,7 @@ static const char claim_script[] =
 
 /* KEYS: lease, latest, symbols. ARGV: "EPOCH NODE", channel, message, symbol, feed. The fence: who
  * does not hold the lease of this very epoch says nothing. */
-static const char publish_script[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+static const char publish_script[] = "if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
                                      "redis.call('HSET', KEYS[3], ARGV[4], ARGV[5])\n"
                                      "redis.call('SET', KEYS[2], ARGV[3])\n"
                                      "redis.call('PUBLISH', ARGV[2], ARGV[3])\n"
@@ -210,16 +216,21 @@ static struct call *call_new(struct bus *bus, uint32_t id, const char *symbol)
     return call;
 }
 
-/* Frees the call. NULL, or an error, is no answer: returns it only where it is one. */
-static const redisReply *answer_to(struct call *call, void *data, struct call *copy)
+/* Frees the call. NULL where there is no answer any more. */
+static const redisReply *end_call(struct call *call, const redisReply *reply, struct call *copy)
 {
-    const redisReply *reply = data;
-
     *copy = *call;
     free(call);
-    if (!reply) return NULL;
-    copy->bus->commands_silent = 0;
-    if (reply->type != REDIS_REPLY_ERROR) return reply;
+    if (reply) copy->bus->commands_silent = 0;
+    return reply;
+}
+
+/* The same, and an error is none: it ends the connection. */
+static const redisReply *answer_to(struct call *call, void *data, struct call *copy)
+{
+    const redisReply *reply = end_call(call, data, copy);
+
+    if (!reply || reply->type != REDIS_REPLY_ERROR) return reply;
     lose(copy->bus, reply->str);
     return NULL;
 }
@@ -333,6 +344,7 @@ void bus_claim(struct bus *bus, uint32_t id, const struct bus_claim *claim)
     add_number(&words, claim->want);
     add_number(&words, claim->seen);
     add_number(&words, claim->is_forced);
+    add_number(&words, (uint64_t)clock_wall_ms() + LIMIT_EPOCH_AHEAD_MS);
     run(bus, &words, on_claimed, call_new(bus, id, claim->symbol));
 }
 
@@ -388,13 +400,23 @@ static void finish_read(struct bus *bus)
     if (bus->state == BUS_READING && !--bus->reads_unanswered) come_up(bus);
 }
 
+/* What is no text was written by somebody else, and will be over by our next message. */
+static bool is_of_wrong_kind(const redisReply *error)
+{
+    return strncmp(error->str, "WRONGTYPE ", 10) == 0;
+}
+
 static void on_read(redisAsyncContext *redis, void *data, void *privdata)
 {
     struct call call;
-    const redisReply *reply = answer_to(privdata, data, &call);
+    const redisReply *reply = end_call(privdata, data, &call);
 
     (void)redis;
     if (!reply) return;
+    if (reply->type == REDIS_REPLY_ERROR && !is_of_wrong_kind(reply)) {
+        lose(call.bus, reply->str);
+        return;
+    }
     if (reply->type == REDIS_REPLY_STRING)
         call.bus->ops.on_message(call.bus->ops.context, str_of(call.symbol),
                                  (struct str){reply->str, reply->len});
@@ -652,7 +674,7 @@ static void on_beat(uv_timer_t *beat)
         return;
     }
     if (bus->url.kind == REDIS_SENTINEL && bus->state != BUS_ASKING) watch_master(bus);
-    if (bus->state != BUS_UP) return;
+    if (bus->state != BUS_READING && bus->state != BUS_UP) return;
     redisAsyncCommand(redis_link_redis(bus->commands), on_pong, call_new(bus, 0, NULL), "PING");
     subscribe(bus);
 }
