@@ -177,7 +177,10 @@ class Edge(Server):
 
 class Watcher:
     """A client that takes differences, comes back where it is lost, and looks at every message: seq
-    never goes back within an epoch, and every state is kept."""
+    never goes back within an epoch, no epoch comes back on one server, and every state is kept.
+
+    `servers` are visited in turn; one may be a function that returns a server, or None while there
+    is none."""
 
     def __init__(self, servers, *symbols, **fields):
         self.servers = servers if isinstance(servers, list) else [servers]
@@ -186,6 +189,9 @@ class Watcher:
         self.states = {}  # symbol: Heatmap
         self.seen = {}  # symbol: {(epoch, seq): canonical text}
         self.epochs = {}  # symbol: the epochs in their order
+        self.epochs_here = {}  # the same, of one run of one server
+        self.newest_here = {}  # (symbol, epoch): the greatest seq, there
+        self.newest_known = {}  # the same, since a server knew nothing of what we had
         self.wholes = 0
         self.warnings = []
         self.fault = None
@@ -198,11 +204,11 @@ class Watcher:
         turn = 0
         while not self.is_stopped:
             server = self.servers[turn % len(self.servers)]
+            server = server() if callable(server) else server
             turn += 1
             try:
-                with RudeSocket(server.address) as client:
-                    self.connected_to = server
-                    self._watch(client)
+                if server:
+                    self._visit(server)
             except AssertionError as fault:
                 if self._is_an_end(fault):
                     continue
@@ -212,16 +218,22 @@ class Watcher:
                 pass
             time.sleep(0.05)
 
+    def _visit(self, server):
+        with RudeSocket(server.address) as client:
+            if server is not self.connected_to:
+                self.epochs_here, self.newest_here = {}, {}
+            self.connected_to = server
+            self._watch(client)
+
     @staticmethod
     def _is_an_end(fault):
         return str(fault).startswith("closed after")
 
     def _watch(self, client):
-        since = {symbol: state.seq for symbol, state in self.states.items()}
-        epochs = {state.epoch for state in self.states.values()}
         fields = dict(self.fields)
-        if len(epochs) == 1:
-            fields |= {"since": since, "epoch": epochs.pop()}
+        if self.states:
+            fields["since"] = {symbol: state.seq for symbol, state in self.states.items()}
+            fields["epoch"] = {symbol: state.epoch for symbol, state in self.states.items()}
         client.subscribe(*self.symbols, **fields)
         while not self.is_stopped:
             if not client.bytes and not select.select([client.socket], [], [], 0.2)[0]:
@@ -243,22 +255,30 @@ class Watcher:
             self.warnings.append(message)
             return
         symbol = message["symbol"]
-        seen, epochs = self.seen.setdefault(symbol, {}), self.epochs.setdefault(symbol, [])
-        version = (message["epoch"], message["seq"])
+        seen, version = self.seen.setdefault(symbol, {}), (message["epoch"], message["seq"])
+        if message.pop("resumed", None) is False:  # nothing is known here of what we had
+            self.newest_known = {at: seq for at, seq in self.newest_known.items() if at[0] != symbol}
         if message["type"] == "snapshot":
             self.wholes += 1
-            message.pop("resumed", None)
             self.states[symbol] = Heatmap(message)
         else:
             self.states[symbol].apply(message)
-        if epochs and epochs[-1] != version[0]:
-            assert version[0] not in epochs, f"epoch {version[0]} is back after {epochs[-1]}"
-        if not epochs or epochs[-1] != version[0]:
-            epochs.append(version[0])
-        newest = max((seq for epoch, seq in seen if epoch == version[0]), default=0)
-        assert version[1] >= newest, f"{version} after {newest}"
+        self._note_epoch(symbol, version[0])
+        for newest in [self.newest_here, self.newest_known]:
+            seq = newest.get((symbol, version[0]), 0)
+            assert version[1] >= seq, f"{symbol} {version} after {seq}"
+            newest[symbol, version[0]] = version[1]
         text = self.states[symbol].text()
-        assert seen.setdefault(version, text) == text, f"{version} is not what it was"
+        assert seen.setdefault(version, text) == text, f"{symbol} {version} is not what it was"
+
+    def _note_epoch(self, symbol, epoch):
+        here = self.epochs_here.setdefault(symbol, [])
+        if not here or here[-1] != epoch:
+            assert epoch not in here, f"{symbol}: epoch {epoch} is back after {here}"
+            here.append(epoch)
+        epochs = self.epochs.setdefault(symbol, [])
+        if not epochs or epochs[-1] != epoch:
+            epochs.append(epoch)
 
     def newest(self, symbol):
         self.check()
@@ -349,9 +369,9 @@ class Cluster:
         self.count = 0
         self.started, self.watchers, self.proxies = [], [], []
 
-    def full(self, *flags, at=None, feed=FAST, **env):
+    def full(self, *flags, at=None, feed=FAST, db=None, **env):
         self.count += 1
-        db = self.folder / f"{self.count}.duckdb"
+        db = db or self.folder / f"{self.count}.duckdb"
         redis_url = ("--redis-enabled", "--redis-url", at or self.url)
         self.started.append(Server(*feed, *redis_url, *flags, db=db, **env))
         return self.started[-1]

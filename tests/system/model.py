@@ -1,5 +1,6 @@
 """Somebody's own model, published to a server: versions come when a test wants them, and are known."""
 
+import re
 import time
 from decimal import Decimal
 
@@ -13,6 +14,11 @@ def taking(*symbols):
     return {"HEATCAST_PUBLISH_TOKEN": TOKEN, "HEATCAST_PUBLISH_SYMBOLS": ",".join(symbols)}
 
 
+def content_of(text):
+    """A canonical text without the version: another server may say the same as another one."""
+    return re.sub(r'"seq":[0-9]+,"epoch":"[0-9a-z]*",', "", text, count=1)
+
+
 class Model:
     """Of one symbol: what is published next, and every version it became."""
 
@@ -22,6 +28,7 @@ class Model:
         self.price = price
         self.time = 1767000000
         self.versions = {}  # (epoch, seq): the canonical text
+        self.said = {}  # content_of() what was sent, whatever became of it: when, in order
         self.seq = 0
 
     def publish(self):
@@ -29,6 +36,7 @@ class Model:
         self.time += 1
         state = self._state()
         data = state.text().split(',"data":{', 1)[1]
+        self.said[content_of(state.text())] = self.time
         answer = self.server.request(
             f"/publish/{self.symbol}",
             "POST",
