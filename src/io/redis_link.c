@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "io/redis_guard.h"
 
 struct redis_link {
     uv_timer_t deadline;
@@ -29,6 +30,7 @@ struct redis_link {
 struct watch {
     uv_poll_t poll;
     redisAsyncContext *redis; /* NULL once hiredis has let go */
+    struct redis_guard guard;
     int events;
 };
 
@@ -94,6 +96,7 @@ static int attach(redisAsyncContext *redis, uv_loop_t *loop)
         return err;
     }
     watch->redis = redis;
+    redis_guard_init(&watch->guard, redis);
     redis->ev.data = watch;
     redis->ev.addRead = add_read;
     redis->ev.delRead = del_read;
@@ -153,7 +156,9 @@ static void on_lost(struct redis_link *link, const char *why)
 
 static void on_disconnected(const redisAsyncContext *redis, int status)
 {
-    on_lost(redis->data, status == REDIS_OK ? NULL : redis->errstr);
+    const char *why = redis->err == REDIS_ERR_OOM ? "it says what nobody asked for" : redis->errstr;
+
+    on_lost(redis->data, status == REDIS_OK ? NULL : why);
 }
 
 static void on_deadline(uv_timer_t *deadline)

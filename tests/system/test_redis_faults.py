@@ -1,5 +1,8 @@
 """Redis is there and wrong: it refuses writes, holds what nobody wrote here, or is slow."""
 
+import socket
+import threading
+
 import pytest
 
 from cluster import Edge, Proxy, Redis, Watcher, await_leader
@@ -9,6 +12,37 @@ pytestmark = pytest.mark.servers
 
 BTC = "BTCUSDT"
 KEYS = ("lease:" + BTC, "fence", "latest:" + BTC)
+
+
+class Impostor:
+    """At Redis' port, and none; answer(SOCKET) until that raises OSError or returns."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *fault):
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(client,), daemon=True).start()
+
+    def _answer(self, client):
+        with client:
+            try:
+                self.answer(client)
+            except OSError:
+                pass
 
 
 @pytest.fixture
@@ -115,3 +149,38 @@ def test_what_takes_long_to_read_is_read(start, redis):
     edge = start("edge", at=proxy.url)
     await_that(lambda: edge.get("/health")["redis"]["status"] == "up", "Redis up")
     proxy.close()
+
+
+PATTERN = b"$10\r\npsubscribe\r\n$9\r\nheatmap:*\r\n"
+CONFIRMED = b"*3\r\n" + PATTERN + b":1\r\n"
+
+
+@pytest.mark.parametrize(
+    "greeting, subscribed, listed",
+    [
+        (b"+PONG\r\n+PONG\r\n", b"", b""),
+        (b"+PONG\r\n", b"+OK\r\n", b""),
+        (b"+PONG\r\n", b"*0\r\n", b""),
+        (b"+PONG\r\n", b"*2\r\n" + PATTERN, b""),
+        (b"+PONG\r\n", b"*3\r\n:1\r\n:2\r\n:3\r\n", b""),
+        (b"+PONG\r\n", b"*3\r\n$-1\r\n$-1\r\n:1\r\n", b""),
+        (b"+PONG\r\n", b"*3\r\n*1\r\n:1\r\n*0\r\n:1\r\n", b""),
+        (b"+PONG\r\n", CONFIRMED.replace(b"$10\r\np", b"$12\r\npun"), b""),
+        (b"+PONG\r\n", CONFIRMED, b"*0\r\n*0\r\n"),
+    ],
+)
+def test_what_nobody_asked_for_ends_the_connection_and_not_the_server(
+    start, greeting, subscribed, listed
+):
+    """hiredis would end the process."""
+
+    def answer(client):
+        while words := client.recv(65536):
+            client.sendall(greeting if b"PING" in words else b"")
+            client.sendall(subscribed if b"PSUBSCRIBE" in words else b"")
+            client.sendall(listed if b"HGETALL" in words else b"")
+
+    with Impostor(answer) as impostor:
+        edge = start("edge", at=f"redis://127.0.0.1:{impostor.port}/0")
+        await_that(lambda: "it says what nobody asked for" in edge.log(), "that is noticed")
+        assert edge.get("/health")["redis"]["status"] == "away"
