@@ -42,7 +42,7 @@ class Rude:
         if segment:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if source or not is_v6:  # IPv6 has one loopback address only
+        if source or address[0].startswith("127."):  # IPv6 has one loopback address only
             self.socket.bind((source or next(SOURCES), 0))
         self.socket.connect(address)
         self.bytes = bytearray()

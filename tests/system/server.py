@@ -97,12 +97,15 @@ class Server:
     """One `heatcast serve` on a free port of 127.0.0.1; `files` is how many it may open: the soft
     limit and the hard one."""
 
+    before = ()  # words that run a program elsewhere
+    listen = "127.0.0.1:0"
+
     def __init__(self, *flags, db, files=None, **env):
         self.db = Path(db)
         self._start("serve", "--db", db, *flags, env=env, files=files)
 
     def _start(self, command, *flags, env, files=None):
-        words = [PROGRAM, command, "--listen", "127.0.0.1:0", *map(str, flags)]
+        words = [*self.before, PROGRAM, command, "--listen", self.listen, *map(str, flags)]
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             words,
