@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """`make bench-cluster`: what several servers cost, over a real redis-server, on loopback of one machine.
 
-    bench/cluster.py [--short] [--only trip,spread,bus,opening,sizes] [--out FILE]
+    bench/cluster.py [--short] [--only trip,spread,bus,opening,proxy,sizes] [--out FILE]
 
-A whole run ends as bench/results/cluster.json and as tables in docs/benchmarks.md; docs/scaling.md is
-reckoned from the former (`make scaling`). A short one is only printed, or written to FILE.
+A whole run ends as bench/results/cluster.json and as tables in docs/benchmarks.md, and docs/scaling.md is reckoned
+anew from the former (as `make scaling` does). A short one is only printed, or written to FILE.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import median
 
 import payloads
+import proxied
 import sizes
 from cluster_report import tables
 from contenders import BUILD, ROOT, TOKEN, Failed, prepare_child
@@ -44,6 +45,8 @@ class Plan:
         self.broadcasts = 6 if is_short else 40
         self.bus_messages = 100 if is_short else 500
         self.opening_clients = 1000 if is_short else 4000
+        self.proxied_clients = 200 if is_short else 1000
+        self.proxied_broadcasts = 5 if is_short else 20
         self.updates = 20 if is_short else 120  # versions of the simulated market
 
 
@@ -298,6 +301,13 @@ def measure_opening(plan):
     }
 
 
+def measure_proxy(plan):
+    """What nginx costs for TLS: it alone on one core, the server and the clients on the other."""
+    with Cluster() as c:
+        node = c.full(OTHER_CORE, shares=False)
+        return proxied.measure(node, Publisher(node), ONE_CORE, plan.proxied_clients, plan.proxied_broadcasts, SUBSCRIBE)
+
+
 def summary(times_us):
     ordered = sorted(times_us)
     return {"count": len(ordered), "p50_us": ordered[len(ordered) // 2], "p99_us": ordered[len(ordered) * 99 // 100],
@@ -305,7 +315,7 @@ def summary(times_us):
 
 
 MEASURES = {"trip": measure_trip, "spread": measure_spread, "bus": measure_bus, "opening": measure_opening,
-            "sizes": lambda plan: sizes.measure(plan.updates)}
+            "proxy": measure_proxy, "sizes": lambda plan: sizes.measure(plan.updates)}
 
 
 # ---- the whole run ----

@@ -48,6 +48,16 @@ def opening_table(opening):
                  [row(label, number(opening[name])) for name, label in names.items()])
 
 
+def proxy_table(proxy):
+    names = {"connect_cpu_us": ("CPU of a connection, its handshakes and its upgrade, µs", 1),
+             "message_cpu_us": ("CPU of a message, µs", 2),
+             "message_bytes": ("the message, bytes", 0),
+             "client_bytes": ("memory of a client that has had messages, bytes", 0)}
+    rows = [row(label, *[number(proxy[form][name], digits) for form in ("plain", "deflated")])
+            for name, (label, digits) in names.items()]
+    return table(["nginx with TLS, %d clients" % proxy["clients"], "plain", "deflated"], rows)
+
+
 def sizes_table(sizes):
     forms = ("levels plain", "levels deflate", "columns plain", "columns deflate")
     rows = [row(f"mode {mode}, every {seconds} s", *[number(of[f"{mode} {form}"], 0) for form in forms])
@@ -56,7 +66,8 @@ def sizes_table(sizes):
                                                            for form in forms]], rows)
 
 
-TABLES = {"trip": trip_table, "spread": spread_table, "bus": bus_table, "opening": opening_table, "sizes": sizes_table}
+TABLES = {"trip": trip_table, "spread": spread_table, "bus": bus_table, "opening": opening_table, "proxy": proxy_table,
+          "sizes": sizes_table}
 
 
 def about(results):
