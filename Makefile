@@ -97,6 +97,9 @@ bench-cluster: setup-test ## several servers over Redis, for docs/benchmarks.md;
 	@$(SUBMAKE) program $B/bench/load
 	@bench/cluster.py $(if $(SHORT),--short) $(if $(OUT),--out $(OUT))
 
+scaling: ## machines for one and ten million clients, storms simulated, for docs/scaling.md; SEED=2 CORES=16: only printed
+	@bench/scaling.py $(if $(SEED)$(CORES),,--write) $(if $(SEED),--seed $(SEED)) $(if $(CORES),--cores $(CORES))
+
 load: build ## k6: 1000 clients, checked and timed, for docs/benchmarks.md; SHORT=1: two minutes, not for it
 	@HEATCAST=$B/heatcast scripts/load
 
@@ -198,4 +201,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZERS:=.d) $B/fuzz/replay.d $(BENCHES:=.d)
 
-.PHONY: help build run test test-cluster asan tsan fuzz conformance bench bench-programs bench-engine bench-cluster load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests
+.PHONY: help build run test test-cluster asan tsan fuzz conformance bench bench-programs bench-engine bench-cluster scaling load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests

@@ -363,6 +363,7 @@ def main():
         return
     (ROOT / "bench" / "results" / "cluster.json").write_text(out)
     subprocess.run([ROOT / "scripts/put-table", "cluster", "docs/benchmarks.md"], input=text, text=True, check=True)
+    subprocess.run([ROOT / "bench/scaling.py", "--write"], stdout=subprocess.DEVNULL, check=True)
 
 
 if __name__ == "__main__":
