@@ -51,11 +51,36 @@ int64_t engine_visible_ms(const struct engine *engine, const struct symbol *symb
 
 /* --- what the serve floor asks, and what feeds tell --- */
 
+static int compare(struct str a, struct str b)
+{
+    int order = memcmp(a.at, b.at, MIN(a.size, b.size));
+
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+/* Where in by_name the first stands whose name is not below `name`: each of thousands of relayed
+ * messages a second asks. */
+static size_t place_of(const struct engine *engine, struct str name)
+{
+    size_t low = 0, high = engine->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (compare(str_of(engine->by_name[middle]->symbol.name), name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static struct live *find_live(const struct engine *engine, struct str name)
 {
-    for (size_t i = 0; i < engine->count; i++)
-        if (str_eq(str_of(engine->by_name[i]->symbol.name), name)) return engine->by_name[i];
-    return NULL;
+    size_t at = place_of(engine, name);
+    struct live *live = at < engine->count ? engine->by_name[at] : NULL;
+
+    return live && str_eq(str_of(live->symbol.name), name) ? live : NULL;
 }
 
 static struct live *live_of(const struct engine *engine, const struct symbol *symbol)
@@ -218,16 +243,17 @@ static void live_init(struct live *live, struct engine *engine, const struct sto
 static struct live *add_live(struct engine *engine, const struct store_symbol *stored)
 {
     struct live *live = mem_zalloc(sizeof(*live));
-    size_t at = engine->count, size = (engine->count + 1) * sizeof(struct live *);
+    size_t size = (engine->count + 1) * sizeof(struct live *), at;
 
     live_init(live, engine, stored);
+    at = place_of(engine, str_of(live->symbol.name));
     live->symbol.id = (uint32_t)engine->count;
     engine->lives = mem_realloc(engine->lives, size);
     engine->by_name = mem_realloc(engine->by_name, size);
-    engine->lives[engine->count++] = live;
-    for (; at && strcmp(engine->by_name[at - 1]->symbol.name, live->symbol.name) > 0; at--)
-        engine->by_name[at] = engine->by_name[at - 1];
+    memmove(engine->by_name + at + 1, engine->by_name + at,
+            (engine->count - at) * sizeof(struct live *));
     engine->by_name[at] = live;
+    engine->lives[engine->count++] = live;
     return live;
 }
 

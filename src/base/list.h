@@ -20,6 +20,15 @@ static inline bool list_is_empty(const struct list *list)
     return list->next == list;
 }
 
+static inline size_t list_size(const struct list *list)
+{
+    size_t size = 0;
+
+    for (const struct list *it = list->next; it != list; it = it->next)
+        size++;
+    return size;
+}
+
 /* Links `member`, which must be in no list, before `list`: at the tail when `list` is a head. */
 static inline void list_append(struct list *list, struct list *member)
 {

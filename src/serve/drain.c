@@ -33,15 +33,6 @@ void drain_init(struct drain *drain, struct loop *loop)
 
 /* --- telling --- */
 
-static size_t list_size(const struct list *list)
-{
-    size_t size = 0;
-
-    for (const struct list *it = list->next; it != list; it = it->next)
-        size++;
-    return size;
-}
-
 static void note(struct drain *drain, struct list *conns)
 {
     for (struct list *it = conns->next; it != conns; it = it->next) {
