@@ -38,7 +38,7 @@ static void check_levels(const struct snapshot *snapshot)
 
 static void check_version(struct version version)
 {
-    assert(version.epoch > 0 && version.epoch <= NOW_MS + LIMIT_EPOCH_AHEAD_MS);
+    assert(version.epoch > 0 && version.epoch <= epoch_at(NOW_MS + LIMIT_EPOCH_AHEAD_MS, 0));
     assert(version.seq > 0 && version.seq <= UINT64_C(1) << 53);
 }
 

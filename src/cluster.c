@@ -26,6 +26,7 @@ struct cluster {
     struct server *server; /* NULL until cluster_start() */
     struct bus *bus;
     struct loop *loop;
+    uint32_t number; /* of the epochs that are begun here: a random one */
     bool is_edge;
     bool is_stopped;
     bool is_settled;      /* Redis is up, and answers what we ask */
@@ -111,10 +112,10 @@ static void catch_up(struct cluster *cluster, const struct symbol *symbol)
 
 /* What was begun here may go on; else an epoch that is greater than what was seen, and than the
  * clock of any run before. */
-static uint64_t epoch_wanted(const struct symbol *symbol)
+static uint64_t epoch_wanted(const struct cluster *cluster, const struct symbol *symbol)
 {
     if (symbol->is_own_epoch) return symbol->version.epoch;
-    return MAX(symbol->version.epoch + 1, (uint64_t)clock_wall_ms());
+    return MAX(symbol->version.epoch + 1, epoch_at(clock_wall_ms(), cluster->number));
 }
 
 static void ask(struct cluster *cluster, const struct symbol *symbol)
@@ -126,7 +127,7 @@ static void ask(struct cluster *cluster, const struct symbol *symbol)
     /* What somebody published here while Redis was away is the last word on it. */
     is_forced = symbol->is_published && share->is_behind;
     if (engine_is_modelled(cluster->engine, symbol) || share->epoch || is_forced)
-        claim(cluster, symbol, epoch_wanted(symbol), is_forced);
+        claim(cluster, symbol, epoch_wanted(cluster, symbol), is_forced);
 }
 
 static void ask_for_all(struct cluster *cluster)
@@ -349,7 +350,6 @@ struct cluster *cluster_new(const struct config *config, struct loop *loop, stru
 {
     struct cluster *cluster = mem_zalloc(sizeof(*cluster));
     const struct bus_ops ops = {cluster, on_up, on_down, on_message, on_feed, on_claimed, on_told};
-    const struct engine_peers peers = {cluster, on_made};
     struct redis_url url;
     const char *reason;
 
@@ -361,7 +361,8 @@ struct cluster *cluster_new(const struct config *config, struct loop *loop, stru
     cluster->away_since_ms = clock_wall_ms();
     uv_timer_init(&loop->uv, &cluster->renew);
     uv_timer_init(&loop->uv, &cluster->grace);
-    engine_join(engine, &peers);
+    if (uv_random(NULL, NULL, &cluster->number, sizeof(cluster->number), 0, NULL)) abort();
+    engine_join(engine, &(struct engine_peers){cluster, cluster->number, on_made});
     return cluster;
 }
 

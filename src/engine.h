@@ -98,6 +98,7 @@ enum engine_role {
 /* Whoever tells the others: is told of every version that is made here, after the shards. */
 struct engine_peers {
     void *context;
+    uint32_t number; /* ours: of the epochs that are begun here (epoch_at()) */
     void (*on_published)(void *context, const struct symbol *symbol, struct publication *pub);
 };
 

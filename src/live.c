@@ -72,14 +72,14 @@ static void issue(struct live *live)
 }
 
 /* Later runs of the publisher must have greater epochs: the wall clock sees to it, and one that
- * begins within the same millisecond is one more. No two symbols share one, so that an epoch and a
- * seq name one version of one symbol. */
+ * begins within the same millisecond is of the next. No two symbols share one, and no two servers
+ * begin the same, so that an epoch and a seq name one version of one symbol. */
 void live_begin_epoch(struct live *live)
 {
     struct engine *engine = live->engine;
-    uint64_t now = (uint64_t)clock_wall_ms();
+    uint64_t now = epoch_at(clock_wall_ms(), engine->peers.number);
 
-    engine->epoch = now > engine->epoch ? now : engine->epoch + 1;
+    engine->epoch = now > engine->epoch ? now : epoch_after(engine->epoch, engine->peers.number);
     live->symbol.version = (struct version){.epoch = engine->epoch};
     live->symbol.is_own_epoch = true;
 }

@@ -125,6 +125,9 @@
 #define LIMIT_BUS_GRACE_MS 3000
 /* The same of a server that has just started. */
 #define LIMIT_BUS_GRACE_FIRST_MS 1000
+/* Epochs in each millisecond: servers that begin one at once, as when Redis dies, differ in these.
+ */
+#define LIMIT_EPOCHS_PER_MS 1024
 /* How far ahead of our clock another server's epoch may be. */
 #define LIMIT_EPOCH_AHEAD_MS 86400000
 

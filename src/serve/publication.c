@@ -22,6 +22,18 @@ bool version_is_newer(struct version a, struct version than)
     return a.epoch != than.epoch ? a.epoch > than.epoch : a.seq > than.seq;
 }
 
+uint64_t epoch_at(int64_t wall_ms, uint32_t number)
+{
+    return (uint64_t)wall_ms * LIMIT_EPOCHS_PER_MS + number % LIMIT_EPOCHS_PER_MS;
+}
+
+uint64_t epoch_after(uint64_t epoch, uint32_t number)
+{
+    uint64_t next = epoch - epoch % LIMIT_EPOCHS_PER_MS + number % LIMIT_EPOCHS_PER_MS;
+
+    return next > epoch ? next : next + LIMIT_EPOCHS_PER_MS;
+}
+
 void epoch_format(uint64_t epoch, char text[14])
 {
     char digits[14];

@@ -18,6 +18,10 @@ struct version {
 };
 
 bool version_is_newer(struct version a, struct version than);
+/* The first epoch of that time which has this number, which counts modulo LIMIT_EPOCHS_PER_MS. */
+uint64_t epoch_at(int64_t wall_ms, uint32_t number);
+/* The next one after an epoch that has this number. */
+uint64_t epoch_after(uint64_t epoch, uint32_t number);
 /* An epoch as clients see it: base 36. `text` holds at least 14 bytes. */
 void epoch_format(uint64_t epoch, char text[14]);
 /* The other way round; false, *epoch untouched, for what epoch_format() does not write. */

@@ -20,7 +20,7 @@ from cluster import (
     redis_is,
 )
 from decoder import parse
-from model import Model
+from model import Model, taking
 from rude import RudeSocket
 from server import SLACK, await_that
 from test_contract import OPERATING, check_answer
@@ -292,6 +292,17 @@ def test_slow_redis_delays_nobody_here(cluster, redis):
     assert took < 3 * SLACK, "ten answers of Redis would take longer"
     proxy.delay = 0
     await_that(lambda: (redis.latest("MINE") or {}).get("seq") == 10, "the newest is there at last")
+
+
+def test_epochs_begun_without_redis_bear_the_number_of_their_server(cluster):
+    """Redis tells no two servers apart that begin one in the same millisecond."""
+    numbers = []
+    for _ in range(4):
+        node = cluster.full(feed=(), at="redis://127.0.0.1:1", **taking("MINE", "YOURS"))
+        epochs = [Model(node, symbol, {9: (9, 9)}).publish()["epoch"] for symbol in ["MINE", "YOURS"]]
+        (number,) = {int(epoch, 36) % 1024 for epoch in epochs}
+        numbers.append(number)
+    assert len(set(numbers)) > 1
 
 
 # --- nobody is trusted ---

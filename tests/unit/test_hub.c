@@ -715,3 +715,14 @@ TEST(an_epoch_is_written_in_base_36)
     epoch_format(UINT64_MAX, text);
     assert_string_equal(text, "3w5e11264sgsf");
 }
+
+TEST(an_epoch_bears_its_time_and_its_server)
+{
+    uint64_t now = epoch_at(1767000000000, 5);
+
+    assert_true(now == UINT64_C(1767000000000) * LIMIT_EPOCHS_PER_MS + 5);
+    assert_true(epoch_at(1767000000000, 5 + LIMIT_EPOCHS_PER_MS) == now);
+    assert_true(epoch_after(now, 5) == epoch_at(1767000000001, 5));
+    assert_true(epoch_after(now, 6) == epoch_at(1767000000000, 6));
+    assert_true(epoch_after(now, 4) == epoch_at(1767000000001, 4));
+}
