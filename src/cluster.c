@@ -18,6 +18,7 @@ struct share {
     uint64_t epoch;   /* of the lease that is ours, or that we asked for; 0 for none */
     bool is_behind;   /* Redis has not got our newest version */
     bool is_claiming; /* a claim is not answered yet */
+    bool is_too_long; /* the last version was, for Redis */
     char feed[FEED_BYTES + 1];
 };
 
@@ -60,15 +61,27 @@ static const char *feed_of(const struct cluster *cluster, const struct symbol *s
     return engine_config(cluster->engine)->feed;
 }
 
+/* Such versions are skipped for ever, not until others are through: told once. */
+static void note_size(struct share *share, const struct symbol *symbol, size_t size)
+{
+    bool is_too_long = size > LIMIT_PEER_BYTES;
+
+    if (is_too_long && !share->is_too_long)
+        log_warning("versions are too long for other servers: a larger --bin makes them shorter",
+                    F_STR("symbol", symbol->name), F_INT("bytes", (int64_t)size));
+    share->is_too_long = is_too_long;
+}
+
 static void tell(struct cluster *cluster, const struct symbol *symbol, struct publication *pub)
 {
     const struct encoding_key key = {.packing = PACK_TEXT};
     struct share *share = share_of(cluster, symbol->id);
     struct encoding_cost cost = {0};
-    int err =
-        bus_publish(cluster->bus, symbol->id, symbol->name, pub->version.epoch,
-                    feed_of(cluster, symbol), publication_encode(pub, &key, NULL, &cost)->blob);
+    const struct blob *text = publication_encode(pub, &key, NULL, &cost)->blob;
+    int err = bus_publish(cluster->bus, symbol->id, symbol->name, pub->version.epoch,
+                          feed_of(cluster, symbol), text);
 
+    note_size(share, symbol, text->size);
     share->is_behind = err != 0;
     if (err == ERR_FULL) cluster->counts.skipped++;
 }

@@ -39,6 +39,7 @@ struct bus {
     unsigned failures; /* in a row, since it was last up for LIMIT_BUS_STEADY_MS */
     int64_t up_ms;     /* when it came up last */
     char why[256];     /* it failed last: told once, not at every try */
+    bool is_full;      /* it kept no message the last time */
     uint64_t seed;
     struct bus_counts counts;
 };
@@ -54,13 +55,15 @@ struct call {
 
 /* KEYS: lease, fence. ARGV: node, milliseconds, want, seen, forced, most. Answers {ours?, epoch}.
  * Numbers stay below 2^53, which Lua's doubles hold. A fence above `most` is passed over: epochs
- * after it would be believed by nobody. So is what is no text: SET writes over it. */
+ * after it would be believed by nobody. So is what is no text, and a lease that would never end:
+ * SET writes over it. */
 static const char claim_script[] =
     "local function read(key)\n"
     "  local text = redis.pcall('GET', key)\n"
     "  return type(text) == 'string' and text or ''\n"
     "end\n"
     "local epoch, holder = string.match(read(KEYS[1]), '^(%d+) (.*)$')\n"
+    "if redis.call('PTTL', KEYS[1]) == -1 then holder = nil end\n"
     "local want, seen, fence = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(read(KEYS[2])) or 0\n"
     "epoch = tonumber(epoch or 0)\n"
     "if not (fence >= 0 and fence <= tonumber(ARGV[6])) then fence = 0 end\n"
@@ -82,12 +85,18 @@ static const char claim_script[] =
     "return {1, epoch}\n";
 
 /* KEYS: lease, latest, symbols. ARGV: "EPOCH NODE", channel, message, symbol, feed. The fence: who
- * does not hold the lease of this very epoch says nothing. */
-static const char publish_script[] = "if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
-                                     "redis.call('HSET', KEYS[3], ARGV[4], ARGV[5])\n"
-                                     "redis.call('SET', KEYS[2], ARGV[3])\n"
-                                     "redis.call('PUBLISH', ARGV[2], ARGV[3])\n"
-                                     "return 1\n";
+ * does not hold the lease of this very epoch says nothing. Answers 0 for that, else 1, or why the
+ * message is not kept: a Redis that is full may still pass it on. */
+static const char publish_script[] =
+    "if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+    "local known = redis.pcall('HSET', KEYS[3], ARGV[4], ARGV[5])\n"
+    "if type(known) == 'table' and string.find(known.err, 'WRONGTYPE', 1, true) then\n"
+    "  redis.call('DEL', KEYS[3])\n"
+    "  redis.call('HSET', KEYS[3], ARGV[4], ARGV[5])\n"
+    "end\n"
+    "local kept = redis.pcall('SET', KEYS[2], ARGV[3])\n"
+    "redis.call('PUBLISH', ARGV[2], ARGV[3])\n"
+    "return kept.err or 1\n";
 
 /* KEYS: lease. ARGV: "EPOCH NODE". */
 static const char release_script[] =
@@ -216,21 +225,23 @@ static struct call *call_new(struct bus *bus, uint32_t id, const char *symbol)
     return call;
 }
 
-/* Frees the call. NULL where there is no answer any more. */
-static const redisReply *end_call(struct call *call, const redisReply *reply, struct call *copy)
+/* What is of a wrong kind was written by somebody else, and is over with our next message: it is
+ * read as nothing. */
+static bool is_of_wrong_kind(const redisReply *error)
 {
-    *copy = *call;
-    free(call);
-    if (reply) copy->bus->commands_silent = 0;
-    return reply;
+    return strncmp(error->str, "WRONGTYPE ", 10) == 0;
 }
 
-/* The same, and an error is none: it ends the connection. */
+/* Frees the call. NULL where there is no answer any more. Any other error ends the connection. */
 static const redisReply *answer_to(struct call *call, void *data, struct call *copy)
 {
-    const redisReply *reply = end_call(call, data, copy);
+    const redisReply *reply = data;
 
-    if (!reply || reply->type != REDIS_REPLY_ERROR) return reply;
+    *copy = *call;
+    free(call);
+    if (!reply) return NULL;
+    copy->bus->commands_silent = 0;
+    if (reply->type != REDIS_REPLY_ERROR || is_of_wrong_kind(reply)) return reply;
     lose(copy->bus, reply->str);
     return NULL;
 }
@@ -249,9 +260,23 @@ static void on_claimed(redisAsyncContext *redis, void *data, void *privdata)
     const redisReply *reply = answer_to(privdata, data, &call);
 
     (void)redis;
-    if (!reply || !is_integers(reply, 2)) return;
+    if (!reply) return;
+    if (!is_integers(reply, 2)) {
+        lose(call.bus, "it answers a claim with something else");
+        return;
+    }
     call.bus->ops.on_claimed(call.bus->ops.context, call.id, reply->element[0]->integer == 1,
                              (uint64_t)reply->element[1]->integer, call.asked_us);
+}
+
+/* Told once: the channel goes on, but who comes anew finds an old version. */
+static void note_kept(struct bus *bus, const redisReply *reply)
+{
+    bool is_full = reply->type == REDIS_REPLY_STRING;
+
+    if (is_full && !bus->is_full)
+        log_warning("Redis passes versions on and keeps none", F_STR("why", reply->str));
+    bus->is_full = is_full;
 }
 
 static void on_published(redisAsyncContext *redis, void *data, void *privdata)
@@ -263,7 +288,8 @@ static void on_published(redisAsyncContext *redis, void *data, void *privdata)
 
     (void)redis;
     if (!reply) return;
-    is_refused = reply->type != REDIS_REPLY_INTEGER || reply->integer != 1;
+    note_kept(bus, reply);
+    is_refused = reply->type == REDIS_REPLY_INTEGER && reply->integer != 1;
     bus->unanswered_bytes -= call.bytes;
     bus->counts.round_trip_us = clock_monotonic_us() - call.asked_us;
     bus->counts.refused += is_refused;
@@ -400,23 +426,13 @@ static void finish_read(struct bus *bus)
     if (bus->state == BUS_READING && !--bus->reads_unanswered) come_up(bus);
 }
 
-/* What is no text was written by somebody else, and will be over by our next message. */
-static bool is_of_wrong_kind(const redisReply *error)
-{
-    return strncmp(error->str, "WRONGTYPE ", 10) == 0;
-}
-
 static void on_read(redisAsyncContext *redis, void *data, void *privdata)
 {
     struct call call;
-    const redisReply *reply = end_call(privdata, data, &call);
+    const redisReply *reply = answer_to(privdata, data, &call);
 
     (void)redis;
     if (!reply) return;
-    if (reply->type == REDIS_REPLY_ERROR && !is_of_wrong_kind(reply)) {
-        lose(call.bus, reply->str);
-        return;
-    }
     if (reply->type == REDIS_REPLY_STRING)
         call.bus->ops.on_message(call.bus->ops.context, str_of(call.symbol),
                                  (struct str){reply->str, reply->len});

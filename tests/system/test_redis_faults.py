@@ -11,7 +11,7 @@ from server import FAST, Server, await_that
 pytestmark = pytest.mark.servers
 
 BTC = "BTCUSDT"
-KEYS = ("lease:" + BTC, "fence", "latest:" + BTC)
+KEYS = ("lease:" + BTC, "fence", "latest:" + BTC, "symbols")
 
 
 class Impostor:
@@ -110,6 +110,19 @@ def test_a_server_computes_for_its_own_while_redis_takes_no_writes(start, watch,
     await_news(watcher)
 
 
+def test_a_full_redis_passes_versions_on(start, watch, redis):
+    node, edge = start("serve"), watch(start("edge"))
+    await_news(edge)
+    redis.cli("CONFIG", "SET", "maxmemory", 1)
+    await_that(lambda: "Redis passes versions on and keeps none" in node.log(), "that is noticed")
+    await_news(edge, 8)
+    redis.cli("CONFIG", "SET", "maxmemory", 0)
+    await_news(edge)
+    assert len(edge.epochs[BTC]) == 1
+    assert node.log().count("Redis passes versions on and keeps none") == 1
+    assert node.get("/health")["redis"]["status"] == "up"
+
+
 @pytest.mark.parametrize("fence", ["1152921504606846976", "nan", "x"])
 def test_a_fence_that_nobody_gave_stops_nobody(start, watch, redis, fence):
     redis.cli("SET", "heatmap:fence", fence)
@@ -129,10 +142,19 @@ def test_a_lease_that_nobody_took_is_over_in_its_time(start, watch, redis, lease
     await_leader(nodes, BTC)
 
 
+def test_a_lease_without_an_end_is_over_at_once(start, watch, redis):
+    redis.cli("SET", "heatmap:lease:" + BTC, "9 somebody")
+    edge = watch(start("edge"))
+    nodes = [start("serve"), start("serve")]
+    await_leader(nodes, BTC)
+    await_news(edge, 8)
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_of_a_wrong_kind_is_written_anew(start, watch, redis, key):
-    redis.cli("RPUSH", "heatmap:" + key, "wrong")
     redis.cli("HSET", "heatmap:symbols", BTC, "sim")
+    redis.cli("DEL", "heatmap:" + key)
+    redis.cli("RPUSH", "heatmap:" + key, "wrong")
     nodes = [start("serve"), start("serve")]
     edge = watch(start("edge"))
     await_leader(nodes, BTC)
