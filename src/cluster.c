@@ -89,7 +89,13 @@ static void tell(struct cluster *cluster, const struct symbol *symbol, struct pu
 static void claim(struct cluster *cluster, const struct symbol *symbol, uint64_t want,
                   bool is_forced)
 {
-    const struct bus_claim claim = {symbol->name, want, symbol->version.epoch, is_forced};
+    const struct bus_claim claim = {
+        .symbol = symbol->name,
+        .want = want,
+        .seen = symbol->version.epoch,
+        .most = epoch_latest(clock_wall_ms()),
+        .is_forced = is_forced,
+    };
 
     share_of(cluster, symbol->id)->is_claiming = true;
     bus_claim(cluster->bus, symbol->id, &claim);

@@ -23,7 +23,7 @@ static const char *read_version(const json_t *root, int64_t now_ms, struct versi
 
     if (!epoch_parse(text_of(root, "epoch"), &version->epoch) || !version->epoch)
         return "epoch: not an epoch";
-    if (version->epoch > epoch_at(now_ms + LIMIT_EPOCH_AHEAD_MS, 0))
+    if (version->epoch > epoch_latest(now_ms))
         return "epoch: more than a day ahead of this server's clock";
     if (!json_is_number(seq) || number < 1 || number > 0x1p53 || number != floor(number))
         return "seq: not a whole number from 1 to 2^53";

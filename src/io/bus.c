@@ -370,7 +370,7 @@ void bus_claim(struct bus *bus, uint32_t id, const struct bus_claim *claim)
     add_number(&words, claim->want);
     add_number(&words, claim->seen);
     add_number(&words, claim->is_forced);
-    add_number(&words, (uint64_t)clock_wall_ms() + LIMIT_EPOCH_AHEAD_MS);
+    add_number(&words, claim->most);
     run(bus, &words, on_claimed, call_new(bus, id, claim->symbol));
 }
 

@@ -64,6 +64,7 @@ struct bus_claim {
     uint64_t want;  /* who has the lease keeps it if its epoch is at least this; else, and where
                        nobody has it, a new one begins, of this epoch or a greater one */
     uint64_t seen;  /* the greatest epoch that was shown here: another's lease gets a greater one */
+    uint64_t most;  /* a fence above this was given by nobody, and is begun anew */
     bool is_forced; /* take it from whoever has it */
 };
 

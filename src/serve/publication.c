@@ -34,6 +34,11 @@ uint64_t epoch_after(uint64_t epoch, uint32_t number)
     return next > epoch ? next : next + LIMIT_EPOCHS_PER_MS;
 }
 
+uint64_t epoch_latest(int64_t wall_ms)
+{
+    return epoch_at(wall_ms + LIMIT_EPOCH_AHEAD_MS, 0);
+}
+
 void epoch_format(uint64_t epoch, char text[14])
 {
     char digits[14];

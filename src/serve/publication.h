@@ -22,6 +22,8 @@ bool version_is_newer(struct version a, struct version than);
 uint64_t epoch_at(int64_t wall_ms, uint32_t number);
 /* The next one after an epoch that has this number. */
 uint64_t epoch_after(uint64_t epoch, uint32_t number);
+/* The greatest that is believed of another server at this time of ours. */
+uint64_t epoch_latest(int64_t wall_ms);
 /* An epoch as clients see it: base 36. `text` holds at least 14 bytes. */
 void epoch_format(uint64_t epoch, char text[14]);
 /* The other way round; false, *epoch untouched, for what epoch_format() does not write. */

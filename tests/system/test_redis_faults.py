@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -131,6 +132,14 @@ def test_a_fence_that_nobody_gave_stops_nobody(start, watch, redis, fence):
     await_leader(nodes, BTC)
     await_news(edge, 8)
     assert len(edge.epochs[BTC]) == 1
+
+
+def test_a_fence_of_a_server_whose_clock_goes_ahead_is_kept_to(start, redis):
+    fence = int((time.time() + 3600) * 1000) * 1024
+    redis.cli("SET", "heatmap:fence", fence)
+    await_leader([start("serve")], BTC)
+    assert int(redis.cli("GET", "heatmap:fence")) > fence
+    assert int(redis.cli("GET", "heatmap:lease:" + BTC).split()[0]) > fence
 
 
 @pytest.mark.parametrize("lease", ["x", "9" * 400 + " somebody"])
