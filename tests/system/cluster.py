@@ -95,7 +95,8 @@ class Proxy:
         self.delay = 0
         self.is_black_hole = False  # takes bytes, and nothing comes out
         self.is_refusing = False
-        self.cut_after = None  # bytes from Redis that still pass
+        self.lock = threading.Lock()
+        self.cut_after = None
         self.pairs = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -143,15 +144,33 @@ class Proxy:
                 return False
             if self.delay:
                 time.sleep(self.delay)
-            if source is server and self.cut_after is not None:
-                data = data[: self.cut_after]
-                self.cut_after -= len(data)
+            if source is server:
+                data, is_cut = self._until_cut(data)
                 client.sendall(data)
-                if self.cut_after <= 0:
+                if is_cut:
                     return False
                 continue
-            (server if source is client else client).sendall(data)
+            server.sendall(data)
         return True
+
+    @property
+    def cut_after(self):
+        """Bytes from Redis that still pass; None: all."""
+        return self._cut_after
+
+    @cut_after.setter
+    def cut_after(self, count):
+        with self.lock:
+            self._cut_after = count
+
+    def _until_cut(self, data):
+        """What passes of this, and whether it ends there."""
+        with self.lock:
+            if self._cut_after is None:
+                return data, False
+            data = data[: self._cut_after]
+            self._cut_after -= len(data)
+            return data, self._cut_after == 0
 
     def cut(self):
         for pair in self.pairs:
@@ -323,6 +342,15 @@ def assert_same(watchers, symbol):
 
 def leaders(servers, symbol):
     return [s for s in servers if symbol in s.get("/health")["redis"]["leads"]]
+
+
+def await_one_epoch(watchers, symbol, seconds=PATIENCE):
+    """Until all show one, whoever leads by then."""
+
+    def is_one():
+        return len({(watcher.newest(symbol) or [None])[0] for watcher in watchers}) == 1
+
+    await_that(is_one, "all show the same epoch", seconds)
 
 
 def await_leader(servers, symbol, seconds=PATIENCE):

@@ -13,6 +13,7 @@ from cluster import (
     Redis,
     assert_same,
     await_leader,
+    await_one_epoch,
     await_progress,
     connects,
     leaders,
@@ -228,9 +229,11 @@ def test_a_leader_cut_off_from_redis_is_followed_and_joins_again(cluster, redis)
     proxy.is_black_hole = False
     redis_is(cut_off, "up")
     await_that(lambda: not leaders([cut_off], BTC), "it follows")
-    epoch, seq = watchers[1].newest(BTC)
-    watchers[0].await_version(BTC, epoch, seq)
-    assert leaders([other], BTC) == [other]
+    await_one_epoch(watchers, BTC)
+    for watcher in watchers:
+        await_progress(watcher)
+    assert_same(watchers, BTC)
+    await_leader([cut_off, other], BTC)
 
 
 def test_a_follower_that_went_its_own_way_is_called_back(cluster, redis):
