@@ -71,6 +71,21 @@ class Redis:
         message = message if isinstance(message, bytes) else message.encode()
         return int(self.cli("-x", "PUBLISH", channel, stdin=message))
 
+    def listen(self, channel):
+        """A list that grows by every message there; the subscription ends with Redis."""
+        words = ["redis-cli", "-p", str(self.port), "SUBSCRIBE", channel]
+        listener = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        heard = []
+
+        def hear():
+            for line in listener.stdout:
+                heard.append(line.decode().rstrip("\n"))
+            listener.wait()
+
+        threading.Thread(target=hear, daemon=True).start()
+        await_that(lambda: "subscribe" in heard, "it is subscribed")
+        return heard
+
     def latest(self, symbol, prefix="heatmap"):
         text = self.cli("GET", f"{prefix}:latest:{symbol}")
         return json.loads(text) if text else None

@@ -236,6 +236,26 @@ def test_a_leader_cut_off_from_redis_is_followed_and_joins_again(cluster, redis)
     await_leader([cut_off, other], BTC)
 
 
+def test_what_a_leader_said_reaches_nobody_when_it_comes_too_late(cluster, redis):
+    """It lies in the network until somebody else leads: then Redis refuses it."""
+    proxy = cluster.proxy(redis.port)
+    late = cluster.full(at=proxy.url)
+    await_leader([late], BTC)
+    other = cluster.full()
+    watcher = cluster.watch(other, BTC)
+    await_progress(watcher)
+    heard = redis.listen(f"heatmap:{BTC}")
+    proxy.is_black_hole = True
+    await_leader([other], BTC, SOON)
+    await_progress(watcher)
+    proxy.is_black_hole = False
+    redis_is(late, "up")
+    await_progress(watcher, versions=6)
+    messages = [json.loads(line) for line in heard if line.startswith("{")]
+    versions = [(int(message["epoch"], 36), message["seq"]) for message in messages]
+    assert len(versions) > 6 and versions == sorted(versions)
+
+
 def test_a_follower_that_went_its_own_way_is_called_back(cluster, redis):
     proxy = cluster.proxy(redis.port)
     leader = cluster.full()
