@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "io/redis_link.h"
+#include "io/redis_words.h"
+#include "io/sentinels.h"
 
 enum bus_state {
     BUS_IDLE,       /* waits for the next try, or has not begun */
@@ -27,14 +28,13 @@ struct bus {
     char *pattern; /* owned: of all channels, with what is special in the prefix escaped */
     char node[64];
     enum bus_state state;
-    struct redis_host master; /* REDIS_SENTINEL: whom we were sent to */
-    struct redis_link *sentinel, *commands, *subscription; /* NULL where there is none */
-    bool has_sentinel, has_commands, has_subscription;     /* they are ready */
-    size_t sentinel_at;                                    /* the one that is asked, or will be */
+    struct sentinels sentinels;
+    struct redis_host master;                   /* REDIS_SENTINEL: whom we were sent to */
+    struct redis_link *commands, *subscription; /* NULL where there is none */
+    bool has_commands, has_subscription;        /* they are ready */
     size_t reads_unanswered;
     size_t unanswered_bytes;
-    /* Beats since they were last heard. */
-    int sentinel_silent, commands_silent, subscription_silent;
+    int commands_silent, subscription_silent; /* beats since they were last heard */
     uv_timer_t retry, beat;
     unsigned failures; /* in a row, since it was last up for LIMIT_BUS_STEADY_MS */
     int64_t up_ms;     /* when it came up last */
@@ -148,17 +148,9 @@ static uint64_t backoff_ms(struct bus *bus)
     return ms / 2 + next_random(bus) % (ms / 2 + 1);
 }
 
-static void forget_sentinel(struct bus *bus)
-{
-    redis_link_close(bus->sentinel);
-    bus->sentinel = NULL;
-    bus->has_sentinel = false;
-    bus->sentinel_silent = 0;
-}
-
 static void disconnect(struct bus *bus)
 {
-    forget_sentinel(bus);
+    sentinels_leave(&bus->sentinels);
     redis_link_close(bus->commands);
     redis_link_close(bus->subscription);
     bus->commands = bus->subscription = NULL;
@@ -169,7 +161,7 @@ static void disconnect(struct bus *bus)
 
 static void lose(struct bus *bus, const char *why)
 {
-    bool was_up = bus->state == BUS_UP;
+    bool was_up = bus->state == BUS_UP, was_asking = bus->state == BUS_ASKING;
 
     if (bus->state == BUS_IDLE || bus->state == BUS_STOPPED) return;
     if (was_up || strncmp(why, bus->why, sizeof(bus->why) - 1) != 0)
@@ -177,23 +169,12 @@ static void lose(struct bus *bus, const char *why)
     snprintf(bus->why, sizeof(bus->why), "%s", why);
     disconnect(bus);
     bus->state = BUS_IDLE;
-    /* A sentinel that does not answer, or sends us where no master is, may be cut off itself. */
-    if (!was_up) bus->sentinel_at++;
+    /* A sentinel that sends us where no master is may be cut off itself. */
+    if (!was_up && !was_asking) sentinels_pass_over(&bus->sentinels);
     if (was_up && now_ms(bus) - bus->up_ms >= LIMIT_BUS_STEADY_MS) bus->failures = 0;
     uv_timer_start(&bus->retry, on_retry, backoff_ms(bus), 0);
     bus->failures++;
     if (was_up) bus->ops.on_down(bus->ops.context);
-}
-
-static void on_sentinel_closed(void *context, const char *why)
-{
-    struct bus *bus = context;
-
-    forget_sentinel(bus);
-    if (bus->state == BUS_ASKING)
-        lose(bus, why);
-    else
-        bus->sentinel_at++;
 }
 
 static void on_commands_closed(void *context, const char *why)
@@ -307,101 +288,62 @@ static void on_pong(redisAsyncContext *redis, void *data, void *privdata)
 
 /* --- scripts --- */
 
-/* The words of a command, each of which this owns. */
-struct words {
-    char *texts[16];
-    const char *at[16];
-    size_t sizes[16];
-    int count;
-};
-
-static void add_text(struct words *words, char *text)
+static char *key_of(const struct bus *bus, const char *what, const char *symbol)
 {
-    words->texts[words->count] = text;
-    words->at[words->count] = text;
-    words->sizes[words->count++] = strlen(text);
+    return mem_printf("%s:%s%s", bus->prefix, what, symbol);
 }
 
-static void add_borrowed(struct words *words, const char *data, size_t size)
+static void run(struct bus *bus, struct redis_words *words, redisCallbackFn *done,
+                struct call *call)
 {
-    words->at[words->count] = data;
-    words->sizes[words->count++] = size;
-}
-
-static void add_key(struct words *words, const struct bus *bus, const char *what,
-                    const char *symbol)
-{
-    add_text(words, mem_printf("%s:%s%s", bus->prefix, what, symbol));
-}
-
-static void add_number(struct words *words, uint64_t number)
-{
-    add_text(words, mem_printf("%" PRIu64, number));
-}
-
-static struct words script(const char *text, int key_count)
-{
-    struct words words = {0};
-
-    add_borrowed(&words, "EVAL", 4);
-    add_borrowed(&words, text, strlen(text));
-    add_number(&words, (uint64_t)key_count);
-    return words;
-}
-
-static void run(struct bus *bus, struct words *words, redisCallbackFn *done, struct call *call)
-{
-    redisAsyncCommandArgv(redis_link_redis(bus->commands), done, call, words->count, words->at,
-                          words->sizes);
-    for (int i = 0; i < words->count; i++)
-        free(words->texts[i]);
+    redis_words_send(words, redis_link_redis(bus->commands), done, call);
 }
 
 void bus_claim(struct bus *bus, uint32_t id, const struct bus_claim *claim)
 {
-    struct words words;
+    struct redis_words words;
 
     if (bus->state != BUS_UP) return;
-    words = script(claim_script, 2);
-    add_key(&words, bus, "lease:", claim->symbol);
-    add_key(&words, bus, "fence", "");
-    add_text(&words, mem_strdup(bus->node));
-    add_number(&words, LIMIT_LEASE_MS);
-    add_number(&words, claim->want);
-    add_number(&words, claim->seen);
-    add_number(&words, claim->is_forced);
-    add_number(&words, claim->most);
+    words = redis_words_script(claim_script, 2);
+    redis_words_add(&words, key_of(bus, "lease:", claim->symbol));
+    redis_words_add(&words, key_of(bus, "fence", ""));
+    redis_words_add(&words, mem_strdup(bus->node));
+    redis_words_add_number(&words, LIMIT_LEASE_MS);
+    redis_words_add_number(&words, claim->want);
+    redis_words_add_number(&words, claim->seen);
+    redis_words_add_number(&words, claim->is_forced);
+    redis_words_add_number(&words, claim->most);
     run(bus, &words, on_claimed, call_new(bus, id, claim->symbol));
 }
 
 void bus_release(struct bus *bus, const char *symbol, uint64_t epoch)
 {
-    struct words words;
+    struct redis_words words;
 
     if (bus->state != BUS_UP) return;
-    words = script(release_script, 1);
-    add_key(&words, bus, "lease:", symbol);
-    add_text(&words, mem_printf("%" PRIu64 " %s", epoch, bus->node));
+    words = redis_words_script(release_script, 1);
+    redis_words_add(&words, key_of(bus, "lease:", symbol));
+    redis_words_add(&words, mem_printf("%" PRIu64 " %s", epoch, bus->node));
     run(bus, &words, on_pong, call_new(bus, 0, symbol));
 }
 
 int bus_publish(struct bus *bus, uint32_t id, const char *symbol, uint64_t epoch, const char *feed,
                 const struct blob *text)
 {
-    struct words words;
+    struct redis_words words;
     struct call *call;
 
     if (bus->state != BUS_UP) return ERR_STOPPED;
     if (bus->unanswered_bytes + text->size > LIMIT_BUS_UNANSWERED_BYTES) return ERR_FULL;
-    words = script(publish_script, 3);
-    add_key(&words, bus, "lease:", symbol);
-    add_key(&words, bus, "latest:", symbol);
-    add_key(&words, bus, "symbols", "");
-    add_text(&words, mem_printf("%" PRIu64 " %s", epoch, bus->node));
-    add_key(&words, bus, symbol, "");
-    add_borrowed(&words, text->data, text->size);
-    add_borrowed(&words, symbol, strlen(symbol));
-    add_borrowed(&words, feed, strlen(feed));
+    words = redis_words_script(publish_script, 3);
+    redis_words_add(&words, key_of(bus, "lease:", symbol));
+    redis_words_add(&words, key_of(bus, "latest:", symbol));
+    redis_words_add(&words, key_of(bus, "symbols", ""));
+    redis_words_add(&words, mem_printf("%" PRIu64 " %s", epoch, bus->node));
+    redis_words_add(&words, key_of(bus, symbol, ""));
+    redis_words_borrow(&words, text->data, text->size);
+    redis_words_borrow(&words, symbol, strlen(symbol));
+    redis_words_borrow(&words, feed, strlen(feed));
     call = call_new(bus, id, symbol);
     call->bytes = text->size;
     bus->unanswered_bytes += text->size;
@@ -578,28 +520,17 @@ static void connect_to(struct bus *bus, const struct redis_host *host)
         redis_link_open(&bus->loop->uv, host, &bus->url, greeting, &subscription, bus);
 }
 
-/* [host, port], or nil where the name is not known. */
-static bool read_master(const redisReply *reply, struct redis_host *master)
-{
-    const redisReply *port;
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return false;
-    port = reply->element[1];
-    if (reply->element[0]->type != REDIS_REPLY_STRING || port->type != REDIS_REPLY_STRING ||
-        reply->element[0]->len > REDIS_HOST_BYTES_MAX)
-        return false;
-    strcpy(master->name, reply->element[0]->str);
-    master->port = atoi(port->str);
-    return master->port > 0 && master->port <= 65535;
-}
-
 static bool is_same_host(const struct redis_host *a, const struct redis_host *b)
 {
     return a->port == b->port && strcmp(a->name, b->name) == 0;
 }
 
-static void take_master(struct bus *bus, const struct redis_host *master)
+/* A master that is stopped, or cut off with us, says nothing of another: sentinels are asked all
+ * the time. */
+static void on_master(void *context, const struct redis_host *master)
 {
+    struct bus *bus = context;
+
     if (bus->state == BUS_ASKING) {
         bus->master = *master;
         connect_to(bus, &bus->master);
@@ -608,61 +539,11 @@ static void take_master(struct bus *bus, const struct redis_host *master)
     }
 }
 
-static void on_master(redisAsyncContext *redis, void *data, void *privdata)
-{
-    struct bus *bus = privdata;
-    const redisReply *reply = data;
-    struct redis_host master;
-
-    (void)redis;
-    if (!reply || !bus->sentinel) return;
-    bus->sentinel_silent = 0;
-    if (read_master(reply, &master)) {
-        take_master(bus, &master);
-    } else if (bus->state == BUS_ASKING) {
-        lose(bus,
-             reply->type == REDIS_REPLY_ERROR ? reply->str : "it knows no master of this name");
-    } else {
-        forget_sentinel(bus);
-        bus->sentinel_at++;
-    }
-}
-
-static void ask_for_master(struct bus *bus)
-{
-    redisAsyncCommand(redis_link_redis(bus->sentinel), on_master, bus,
-                      "SENTINEL get-master-addr-by-name %s", bus->url.master);
-}
-
-static void on_sentinel_ready(void *context)
+static void on_no_master(void *context, const char *why)
 {
     struct bus *bus = context;
 
-    bus->has_sentinel = true;
-    ask_for_master(bus);
-}
-
-static void open_sentinel(struct bus *bus)
-{
-    static const struct redis_link_listener listener = {on_sentinel_ready, on_sentinel_closed};
-    const struct redis_host *host = &bus->url.hosts[bus->sentinel_at % bus->url.host_count];
-
-    bus->sentinel =
-        redis_link_open(&bus->loop->uv, host, &bus->url, REDIS_GREET_SENTINEL, &listener, bus);
-}
-
-/* A master that is stopped, or cut off with us, says nothing of another: the sentinels are asked
- * again and again, one at a time. */
-static void watch_master(struct bus *bus)
-{
-    if (!bus->sentinel) {
-        open_sentinel(bus);
-    } else if (bus->sentinel_silent++ >= LIMIT_BUS_SILENT_BEATS) {
-        forget_sentinel(bus);
-        bus->sentinel_at++;
-    } else if (bus->has_sentinel) {
-        ask_for_master(bus);
-    }
+    if (bus->state == BUS_ASKING) lose(bus, why);
 }
 
 static void on_retry(uv_timer_t *retry)
@@ -671,10 +552,17 @@ static void on_retry(uv_timer_t *retry)
 
     if (bus->url.kind == REDIS_SENTINEL) {
         bus->state = BUS_ASKING;
-        open_sentinel(bus);
+        sentinels_ask(&bus->sentinels);
     } else {
         connect_to(bus, bus->url.kind == REDIS_UNIX ? NULL : &bus->url.hosts[0]);
     }
+}
+
+static bool is_silent(struct bus *bus)
+{
+    bus->commands_silent++;
+    bus->subscription_silent++;
+    return MAX(bus->commands_silent, bus->subscription_silent) > LIMIT_BUS_SILENT_BEATS;
 }
 
 /* Silence is counted in beats, not in time: a process that was stopped for a while has not
@@ -684,12 +572,9 @@ static void on_beat(uv_timer_t *beat)
     struct bus *bus = container_of(beat, struct bus, beat);
 
     if (bus->state == BUS_IDLE || bus->state == BUS_STOPPED) return;
-    if (bus->commands_silent++ >= LIMIT_BUS_SILENT_BEATS ||
-        bus->subscription_silent++ >= LIMIT_BUS_SILENT_BEATS) {
-        lose(bus, "the server is silent");
-        return;
-    }
-    if (bus->url.kind == REDIS_SENTINEL && bus->state != BUS_ASKING) watch_master(bus);
+    if (bus->url.kind == REDIS_SENTINEL) sentinels_ask(&bus->sentinels);
+    if (bus->state == BUS_IDLE || bus->state == BUS_ASKING) return;
+    if (is_silent(bus)) lose(bus, "the server is silent");
     if (bus->state != BUS_READING && bus->state != BUS_UP) return;
     redisAsyncCommand(redis_link_redis(bus->commands), on_pong, call_new(bus, 0, NULL), "PING");
     subscribe(bus);
@@ -714,6 +599,7 @@ struct bus *bus_new(struct loop *loop, const struct redis_url *url, const char *
                     const struct bus_ops *ops)
 {
     struct bus *bus = mem_zalloc(sizeof(*bus));
+    const struct sentinels_ops sentinels = {bus, on_master, on_no_master};
     char host[40] = "node";
     size_t size = sizeof(host);
 
@@ -726,6 +612,7 @@ struct bus *bus_new(struct loop *loop, const struct redis_url *url, const char *
         bus->seed = (uint64_t)clock_monotonic_us();
     if (uv_os_gethostname(host, &size)) strcpy(host, "node");
     snprintf(bus->node, sizeof(bus->node), "%s-%016" PRIx64, host, bus->seed);
+    sentinels_init(&bus->sentinels, &loop->uv, &bus->url, &sentinels);
     uv_timer_init(&loop->uv, &bus->retry);
     uv_timer_init(&loop->uv, &bus->beat);
     return bus;
