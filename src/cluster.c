@@ -425,8 +425,7 @@ struct cluster_counts cluster_counts(const struct cluster *cluster)
 
     counts.bus = bus_counts(cluster->bus);
     for (size_t i = 0; i < engine_symbol_count(cluster->engine); i++)
-        counts.leading +=
-            engine_role(cluster->engine, engine_symbol(cluster->engine, i)) == ENGINE_LEADS;
+        counts.leading += engine_has_lead(cluster->engine, engine_symbol(cluster->engine, i));
     return counts;
 }
 
@@ -471,7 +470,7 @@ void cluster_write_health(const struct cluster *cluster, struct buf *out)
     for (size_t i = 0; i < engine_symbol_count(cluster->engine); i++) {
         const struct symbol *symbol = engine_symbol(cluster->engine, i);
 
-        if (engine_role(cluster->engine, symbol) != ENGINE_LEADS) continue;
+        if (!engine_has_lead(cluster->engine, symbol)) continue;
         buf_printf(out, "%s\"%s\"", is_first ? "" : ",", symbol->name);
         is_first = false;
     }

@@ -112,6 +112,9 @@ void engine_lead(struct engine *engine, const struct symbol *symbol, uint64_t ep
 void engine_follow(struct engine *engine, const struct symbol *symbol);
 void engine_stand_alone(struct engine *engine, const struct symbol *symbol);
 enum engine_role engine_role(const struct engine *engine, const struct symbol *symbol);
+/* May we say anything for all at this moment: does a lease of ours run? Who leads and has not heard
+ * of Redis for a while may not, and somebody else may. */
+bool engine_has_lead(const struct engine *engine, const struct symbol *symbol);
 /* Is our model run for it: has it candles, and is not published from outside? */
 bool engine_is_modelled(const struct engine *engine, const struct symbol *symbol);
 

@@ -18,6 +18,11 @@ enum engine_role engine_role(const struct engine *engine, const struct symbol *s
     return live_of(engine, symbol)->role;
 }
 
+bool engine_has_lead(const struct engine *engine, const struct symbol *symbol)
+{
+    return live_has_lead(live_of(engine, symbol));
+}
+
 bool engine_is_modelled(const struct engine *engine, const struct symbol *symbol)
 {
     return live_is_modelled(live_of(engine, symbol));

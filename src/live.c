@@ -114,11 +114,15 @@ void live_adopt(struct live *live, struct version version)
     issue(live);
 }
 
+bool live_has_lead(const struct live *live)
+{
+    return live->role == ENGINE_LEADS && clock_monotonic_us() < live->lease_until_us;
+}
+
 /* A node that was stopped for a while must not speak before it knows that it still leads. */
 static bool may_publish(const struct live *live)
 {
-    if (live->role == ENGINE_LEADS) return clock_monotonic_us() < live->lease_until_us;
-    return live->role == ENGINE_ALONE;
+    return live->role == ENGINE_ALONE || live_has_lead(live);
 }
 
 void live_publish_if_changed(struct live *live)

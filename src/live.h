@@ -75,6 +75,8 @@ void refresh_start(struct live *live);
 
 /* Is our model run for it? */
 bool live_is_modelled(const struct live *live);
+/* Does a lease of ours run, at this moment? */
+bool live_has_lead(const struct live *live);
 /* The next version is the first of a new epoch of ours. */
 void live_begin_epoch(struct live *live);
 /* Publishes what the heatmap shows, if it is news and ours to publish. */

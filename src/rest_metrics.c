@@ -243,7 +243,7 @@ static void write_redis(const struct rest_metrics *metrics, struct buf *out)
         const struct symbol *symbol = engine_symbol(metrics->engine, i);
 
         write_labelled(out, READING_heatcast_symbol_leads, symbol->name,
-                       engine_role(metrics->engine, symbol) == ENGINE_LEADS, 0);
+                       engine_has_lead(metrics->engine, symbol), 0);
     }
 }
 
