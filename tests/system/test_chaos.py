@@ -23,7 +23,6 @@ def storm(tmp_path):
     cluster, started = Cluster(tmp_path, None), []
 
     def start(seed):
-        print(f"HEATCAST_TEST_SEED={seed}")
         started.append(Storm(cluster, tmp_path, seed))
         return started[-1]
 
@@ -48,7 +47,9 @@ def test_a_short_storm_leaves_all_servers_one(storm):
 
 
 @pytest.mark.cluster
-def test_ten_minutes_of_storm_leave_all_servers_one(storm):
+def test_ten_minutes_of_storm_leave_all_servers_one(storm, capsys):
+    with capsys.disabled():
+        print(f"\nHEATCAST_TEST_SEED={SEED}")
     weather(storm, SEED, 600)
 
 
