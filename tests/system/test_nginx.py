@@ -196,6 +196,21 @@ def test_a_dead_server_is_passed_over_and_comes_back(site, serve):
     await_that(has_some, "the one that came back is asked again", PATIENCE + 10)
 
 
+def test_one_that_comes_back_gets_all_streams_at_once(site, serve):
+    """Though none of those it got has ended, which is when nginx forgives failures."""
+    nginx, one, two = site(*MARKET)
+    with ExitStack() as stack:
+        one.kill()
+        for _ in range(3):
+            stack.enter_context(RudeSocket(nginx.address))
+        again = restart(serve, one, *MARKET)
+        stack.enter_context(RudeSocket(nginx.address))
+        two.kill()
+        for _ in range(3):
+            stack.enter_context(RudeSocket(nginx.address))
+        assert websockets(again) == 4
+
+
 class Follower(RudeSocket):
     """A client that takes differences, and looks that no version is older than the one before."""
 
