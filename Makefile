@@ -16,7 +16,7 @@ FLAGS.debug   := -O0 -g
 FLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 FLAGS.tsan    := -O1 -g -fsanitize=thread
 FLAGS.fuzz    := $(FLAGS.asan) -fsanitize=fuzzer-no-link
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || cat $B/version 2>/dev/null || echo 0.1.0)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CFLAGS   += -std=c17 -D_GNU_SOURCE $(WARNINGS) $(FLAGS.$(MODE)) -fstack-protector-strong
@@ -36,7 +36,9 @@ endif
 
 SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS := $(SOURCES:%.c=$B/%.o)
-LIBRARY := $(filter-out $B/src/main.o,$(OBJECTS))
+# Another with each commit, it makes the program anew, and no test.
+VERSIONED := $B/src/base/version.o
+LIBRARY := $(filter-out $B/src/main.o $(VERSIONED),$(OBJECTS))
 UNIT    := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst bench/%.c,$B/bench/%,$(wildcard bench/*.c))
 BENCHED := $(addprefix $B/bench/,load bare bare-uring)
@@ -167,23 +169,28 @@ $B/assets.o: $B/assets.c
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -DHEATCAST_VERSION='"$(VERSION)"' -c -o $@ $<
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(VERSIONED): CPPFLAGS += -DHEATCAST_VERSION='"$(VERSION)"'
+$(VERSIONED): $B/version
+$B/version: always
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
-$B/tests/%: tests/unit/%.c $(LIBRARY) $B/assets.o
+$B/tests/%: tests/unit/%.c $(LIBRARY) $B/assets.o | $(VERSIONED)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS) -lcmocka
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(LIBRARY) $(VERSIONED) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS) -lcmocka
 
 $(FUZZERS): $(filter %.o,$(FUZZ_MAIN))
-$B/fuzz/%: fuzz/%.c $(LIBRARY) $B/assets.o
+$B/fuzz/%: fuzz/%.c $(LIBRARY) $B/assets.o | $(VERSIONED)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(FUZZ_MAIN) $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(FUZZ_MAIN) $(LIBRARY) $(VERSIONED) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
 
-$B/bench/%: bench/%.c $(LIBRARY) $B/assets.o
+$B/bench/%: bench/%.c $(LIBRARY) $B/assets.o | $(VERSIONED)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
+	$Q$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(LIBRARY) $(VERSIONED) $B/assets.o $(LDFLAGS) $(RPATH) $(LDLIBS)
 
 # Of what they use and no more: what the bare loop needs of memory is compared too.
 BENCHED_WIRE := $(patsubst %,$B/src/%.o,base/base base/blob base/buf base/clock base/utf8 wire/deflate wire/frame \
@@ -201,4 +208,4 @@ compile_commands.json: Makefile $(SOURCES)
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZERS:=.d) $B/fuzz/replay.d $(BENCHES:=.d)
 
-.PHONY: help build run test test-cluster asan tsan fuzz conformance bench bench-programs bench-engine bench-cluster scaling load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests
+.PHONY: always help build run test test-cluster asan tsan fuzz conformance bench bench-programs bench-engine bench-cluster scaling load soak bench-page screenshots lint floors format install clean setup setup-test setup-fuzz program unit-tests

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/version.h"
 #include "commands.h"
 
 struct command {
@@ -24,8 +25,10 @@ static const struct command commands[] = {
 
 static int print_usage(FILE *out)
 {
-    fprintf(out, "heatcast " HEATCAST_VERSION ": live liquidation heatmaps of futures markets\n\n"
-                 "usage: heatcast COMMAND [OPTION…] (heatcast COMMAND --help tells more)\n\n");
+    fprintf(out,
+            "heatcast %s: live liquidation heatmaps of futures markets\n\n"
+            "usage: heatcast COMMAND [OPTION…] (heatcast COMMAND --help tells more)\n\n",
+            heatcast_version);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (commands[i].help) fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
     return out == stdout ? 0 : 2;
@@ -46,7 +49,7 @@ int main(int argc, char **argv)
     if (argc < 2) return print_usage(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) return print_usage(stdout);
     if (strcmp(argv[1], "--version") == 0) {
-        puts("heatcast " HEATCAST_VERSION);
+        printf("heatcast %s\n", heatcast_version);
         return 0;
     }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)

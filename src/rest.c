@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/exposition.h"
+#include "base/version.h"
 #include "publish.h"
 #include "replay_control.h"
 #include "rest_history.h"
@@ -48,7 +49,7 @@ static void answer_health(struct rest *rest, struct site_request *request)
     buf_printf(&out,
                "{\"status\":\"ok\",\"service\":\"liquidation-heatmap\",\"version\":\"%s\","
                "\"feed\":\"%s\",\"simulated\":%s,\"symbols\":%zu,\"update_interval\":",
-               HEATCAST_VERSION, is_edge ? "relay" : config->feed, is_simulated ? "true" : "false",
+               heatcast_version, is_edge ? "relay" : config->feed, is_simulated ? "true" : "false",
                engine_symbol_count(rest->engine));
     buf_add_double(&out, config->ws_update_interval);
     buf_add_text(&out, ",\"uptime_seconds\":");

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/exposition.h"
+#include "base/version.h"
 #include "cluster.h"
 #include "io/process.h"
 #include "upstream.h"
@@ -266,7 +267,7 @@ void rest_metrics_write_text(const struct rest_metrics *metrics, struct buf *out
     write_counters(&sum, out);
     write_histograms(metrics, &sum, out);
     begin_reading(out, READING_heatcast_build_info);
-    write_labelled(out, READING_heatcast_build_info, HEATCAST_VERSION, 1, 0);
+    write_labelled(out, READING_heatcast_build_info, heatcast_version, 1, 0);
     write_subscribers(metrics, out);
     write_ages(metrics, out);
     if (metrics->store)

@@ -1,6 +1,7 @@
 #include "io/fetch.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/version.h"
 
 static_assert((int)FETCH_TROUBLE_SIZE >= CURL_ERROR_SIZE, "libcurl writes so much");
 
@@ -224,11 +226,13 @@ static size_t on_body(char *data, size_t one, size_t count, void *context)
 static void set_options(CURL *easy, const struct fetch_request *request)
 {
     const struct fetch_limits *limits = &request->fetch->limits;
+    char agent[128];
 
+    snprintf(agent, sizeof(agent), "heatcast/%s", heatcast_version);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, agent); /* copied */
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     if (request->target) curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, request->target);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, (struct curl_slist *)request->lines);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "heatcast/" HEATCAST_VERSION);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not the environment's either */

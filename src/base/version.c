@@ -1,0 +1,3 @@
+#include "base/version.h"
+
+const char heatcast_version[] = HEATCAST_VERSION;
