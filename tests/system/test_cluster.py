@@ -47,6 +47,16 @@ def test_one_server_computes_and_all_show_the_same(cluster, redis):
     assert truth.get((message["epoch"], message["seq"]), text) == text
 
 
+def test_no_two_symbols_share_an_epoch(cluster, redis):
+    """So that an epoch and a seq name one version of one symbol."""
+    symbols = [BTC, "ETHUSDT", "SOLUSDT"]
+    nodes = [cluster.full(), cluster.full()]
+    for symbol in symbols:
+        await_leader(nodes, symbol)
+        await_that(lambda: redis.latest(symbol), f"{symbol} is published")
+    assert len({redis.latest(symbol)["epoch"] for symbol in symbols}) == 3
+
+
 def test_an_edge_that_comes_later_shows_the_newest_at_once(cluster):
     node = cluster.publishing()
     model = Model(node, "MINE", {bucket: (bucket * 100, 5) for bucket in range(90, 120)})
