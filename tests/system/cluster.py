@@ -57,12 +57,11 @@ class Redis:
 
     def cli(self, *words, stdin=None, check=True, password=None):
         login = ["-a", password, "--no-auth-warning"] if password else []
-        done = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *login, *map(str, words)],
-            input=stdin,
-            capture_output=True,
-            timeout=PATIENCE,
-        )
+        line = ["redis-cli", "-p", str(self.port), *login, *map(str, words)]
+        done = subprocess.run(line, input=stdin, capture_output=True, timeout=PATIENCE)
+        # Sentinels that turn a server round close its connections.
+        if b"Connection reset by peer" in done.stderr:
+            done = subprocess.run(line, input=stdin, capture_output=True, timeout=PATIENCE)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout.decode("utf-8", "replace").rstrip("\n")
 
