@@ -197,6 +197,7 @@ class Proxy:
 
     def close(self):
         self.is_closed = True
+        self.listener.shutdown(socket.SHUT_RDWR)  # accept() returns
         self.listener.close()
         self.cut()
 

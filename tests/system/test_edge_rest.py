@@ -86,6 +86,14 @@ def relay(full):
     server.stop()
 
 
+def take_head(lines):
+    """All lines up to the empty one; "" where the asker is gone."""
+    head = b""
+    while (line := lines.readline()) not in (b"\r\n", b""):
+        head += line
+    return head.decode()
+
+
 class Fake:
     """A full node that answers as the test says: answer(socket, head), and counts who asks."""
 
@@ -119,7 +127,7 @@ class Fake:
             if self.context:
                 client = self.context.wrap_socket(client, server_side=True)
             with client, client.makefile("rb") as lines:
-                while head := b"".join(iter(lines.readline, b"\r\n")).decode():
+                while head := take_head(lines):
                     self.heads.append(head)
                     self.answer(client, head)
         except OSError:

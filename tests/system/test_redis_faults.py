@@ -28,6 +28,7 @@ class Impostor:
         return self
 
     def __exit__(self, *fault):
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
     def _accept(self):
