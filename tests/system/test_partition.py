@@ -125,11 +125,15 @@ def test_a_line_that_drops_packets_costs_no_version_its_place(town):
         server.home.lose_packets()
     model = Model(node, "MINE", {bucket: (bucket * 100, 5) for bucket in range(90, 120)})
     watcher = town.watch(edge, "MINE")
-    for turn in range(100):
-        model.levels[100] = (turn + 1, 1)
-        model.publish()
-        time.sleep(0.01)
-    assert node.home.drops() + edge.home.drops() > 0, "nothing was lost on the way"
+
+    def has_lost_some():
+        for _ in range(100):
+            model.levels[100] = (model.time + 1, 1)
+            model.publish()
+            time.sleep(0.01)
+        return node.home.drops() + edge.home.drops() > 0
+
+    await_that(has_lost_some, "something is lost on the way")
     watcher.await_version("MINE", model.epoch, model.seq)
     assert watcher.states["MINE"].text() == model.versions[model.epoch, model.seq]
     for version, text in watcher.seen["MINE"].items():
