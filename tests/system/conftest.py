@@ -101,21 +101,37 @@ def cluster(tmp_path, redis):
     cluster.end()
 
 
+SHARED = set()
+
+
+def shared(server):
+    """For the fixture of a server that many tests use."""
+    SHARED.add(server)
+    yield server
+    SHARED.discard(server)
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_shared_server_ends():
+    """Or it is told here, of the test that it ended in: those after it know only that it is gone."""
+    yield
+    for server in [one for one in SHARED if one.process.poll() is not None]:
+        SHARED.discard(server)
+        server.stop()
+
+
 @pytest.fixture(scope="session")
 def sim(tmp_path_factory):
     """A simulated market that moves ten times a second and is published four times; for tests that
     leave no trace in it."""
-    server = Server(*FAST, db=tmp_path_factory.mktemp("sim") / "sim.duckdb")
-    yield server
-    server.stop()
+    yield from shared(Server(*FAST, db=tmp_path_factory.mktemp("sim") / "sim.duckdb"))
 
 
 @pytest.fixture(scope="session")
 def echo():
     """A server that sends every message back."""
-    server = Echo()
-    yield server
-    server.stop()
+    yield from shared(Echo())
 
 
 @pytest.fixture(scope="session")
@@ -129,9 +145,7 @@ def real_db(data, tmp_path_factory):
 @pytest.fixture(scope="session")
 def real(real_db):
     """A server of the real data as it is."""
-    server = Server(db=real_db)
-    yield server
-    server.stop()
+    yield from shared(Server(db=real_db))
 
 
 @pytest.fixture(scope="session")

@@ -214,7 +214,9 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-        assert status == 0, f"status {status}\n{self.log()}"
+        log = self.log()
+        summary = re.search("^SUMMARY: .*", log, re.M)  # of a sanitizer, to be the line that is seen
+        assert status == 0, f"status {status} {summary and summary[0]}\n{log}"
 
     def kill(self):
         if self.process.poll() is None:
