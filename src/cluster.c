@@ -319,6 +319,15 @@ static bool is_claiming_any(const struct cluster *cluster)
     return false;
 }
 
+/* An edge is up. All that Redis has was read, so that nothing means that nobody has spoken yet. */
+static void greet(struct cluster *cluster)
+{
+    server_set_stale(cluster->server, false, 0);
+    if (!engine_symbol_count(cluster->engine))
+        log_warning("no full node has published under this prefix yet",
+                    F_STR("prefix", engine_config(cluster->engine)->redis_channel_prefix));
+}
+
 static void on_up(void *context)
 {
     struct cluster *cluster = context;
@@ -326,7 +335,7 @@ static void on_up(void *context)
     cluster->away_since_ms = 0;
     for (size_t i = 0; i < cluster->share_count; i++)
         cluster->shares[i].is_claiming = false;
-    if (cluster->is_edge) server_set_stale(cluster->server, false, 0);
+    if (cluster->is_edge) greet(cluster);
     ask_for_all(cluster);
     if (!is_claiming_any(cluster)) settle(cluster);
 }

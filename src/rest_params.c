@@ -51,7 +51,7 @@ static bool fail_symbol(const struct params *params, struct str name)
     size_t count = engine_symbol_count(params->engine);
 
     buf_printf(&text, "Unknown symbol '%.*s'. ", (int)MIN(name.size, LIMIT_SYMBOL_BYTES), name.at);
-    buf_add_text(&text, count ? "Valid symbols: " : "No symbols are stored yet");
+    buf_add_text(&text, count ? "Valid symbols: " : "No symbols are known yet");
     for (size_t i = 0; i < count && i < LIMIT_SYMBOLS_LISTED; i++)
         buf_printf(&text, "%s%s", i ? ", " : "", engine_symbol(params->engine, i)->name);
     if (count > LIMIT_SYMBOLS_LISTED)

@@ -107,7 +107,10 @@ async function boot() {
     return;
   }
   if (state.symbols.length === 0) {
-    wait('waiting', 'No data yet', 'Load some with “heatcast ingest”, or start the server with a simulated market; this page will notice.');
+    const how = state.health.feed === 'relay'
+      ? 'This server relays what full nodes publish, and none has yet. Start one with the same Redis and prefix'
+      : 'Load some with “heatcast ingest”, or start the server with a simulated market';
+    wait('waiting', 'No data yet', `${how}; this page will notice.`);
     return;
   }
   showHealth();

@@ -60,3 +60,21 @@ test('it can be opened anew when columns have come since', { timeout: 120_000 },
   await updated(page, 2);
   assert.deepEqual(complaints, []);
 });
+
+test('before any full node it says what is missing, and goes on when there is one', { timeout: 120_000 }, async () => {
+  const env = { REDIS_URL: bus.url, REDIS_CHANNEL_PREFIX: 'young' };
+  const young = await relay([], env);
+  let first;
+  try {
+    const its = await open({ url: young.url });
+    await its.getByText('No data yet').waitFor();
+    await its.getByText('relays what full nodes publish, and none has yet').waitFor();
+    const db = join(folder, 'young.duckdb');
+    first = await serve(['--db', db, '--feed', 'sim', '--sim-speed', '1200'], { ...env, REDIS_ENABLED: 'true' });
+    await statusIs('live', its);
+    assert.ok((await symbols(its)).includes('BTCUSDT'));
+  } finally {
+    await first?.stop();
+    await young.stop();
+  }
+});

@@ -510,6 +510,17 @@ def test_an_edge_without_redis_starts_and_says_so(cluster):
     assert answer.status == 503 and "edge" in answer.detail
 
 
+def test_an_edge_before_any_full_node_says_what_is_missing(cluster):
+    edge = cluster.edge("--redis-channel-prefix", "young")
+    [told] = await_that(lambda: edge.events("no full node has published under this prefix yet"), "it is told")
+    assert told["prefix"] == "young"
+    answer = edge.request("/heatmap/latest", symbol=BTC)
+    assert answer.status == 400 and answer.detail.endswith("No symbols are known yet")
+    cluster.full("--redis-channel-prefix", "young")
+    await_that(lambda: edge.request("/heatmap/latest", symbol=BTC).status == 200, "a node is relayed")
+    assert len(edge.events("no full node has published under this prefix yet")) == 1
+
+
 def test_few_rights_in_redis_are_enough(tmp_path, cluster):
     """Those that docs/operating.md names."""
     documented = re.search(r"`user heatcast on >SECRET (.*?)`", OPERATING)[1]
