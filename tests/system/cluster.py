@@ -10,6 +10,7 @@ import time
 
 from decoder import Heatmap, parse
 from rude import CLOSE, PING, PONG, RudeSocket, frame
+from listening import Listener
 from model import taking
 from server import FAST, PATIENCE, ROOT, SLACK, Server, await_that
 
@@ -101,7 +102,7 @@ class Redis:
         self.process.wait(PATIENCE)
 
 
-class Proxy:
+class Proxy(Listener):
     """Between a server and Redis: passes bytes on, unless it is told to delay, cut or swallow."""
 
     def __init__(self, to):
@@ -112,41 +113,19 @@ class Proxy:
         self.lock = threading.Lock()
         self.cut_after = None
         self.pairs = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.is_closed = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(self._carry)
 
     @property
     def url(self):
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def _accept(self):
-        while not self.is_closed:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            if self.is_refusing:
-                client.close()
-                continue
-            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
-
     def _carry(self, client):
-        try:
-            server = socket.create_connection(("127.0.0.1", self.to), PATIENCE)
-        except OSError:
-            client.close()
+        if self.is_refusing:
             return
-        pair = (client, server)
-        self.pairs.append(pair)
-        try:
+        with socket.create_connection(("127.0.0.1", self.to), PATIENCE) as server:
+            self.pairs.append((client, server))
             while self._pass(client, server):
                 pass
-        except (OSError, ValueError):
-            pass
-        client.close()
-        server.close()
 
     def _pass(self, client, server):
         for source in select.select([client, server], [], [], 0.1)[0]:
@@ -196,9 +175,7 @@ class Proxy:
         self.pairs = []
 
     def close(self):
-        self.is_closed = True
-        self.listener.shutdown(socket.SHUT_RDWR)  # accept() returns
-        self.listener.close()
+        super().close()
         self.cut()
 
 

@@ -1,5 +1,6 @@
 """What every system test stands on: the program, the market data, and a way to run it."""
 
+import math
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cluster import Cluster, Redis  # noqa: E402
+from dumps import write_klines, write_metrics  # noqa: E402
 from server import FAST, Echo, Server, await_that, ingest  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +134,17 @@ def sim(tmp_path_factory):
 def echo():
     """A server that sends every message back."""
     yield from shared(Echo())
+
+
+@pytest.fixture(scope="session")
+def still_db(tmp_path_factory):
+    """A market that does not move, with a snapshot of some kilobytes; only to be read."""
+    folder = tmp_path_factory.mktemp("still")
+    prices = [100 + 10 * math.sin(i / 7) for i in range(600)]
+    write_klines(folder / "dumps", "AAAUSDT", [round(price, 2) for price in prices])
+    write_metrics(folder / "dumps", "AAAUSDT", [1e6 + 1e4 * i for i in range(600)])
+    ingest(folder / "still.duckdb", folder / "dumps")
+    return folder / "still.duckdb"
 
 
 @pytest.fixture(scope="session")

@@ -394,13 +394,18 @@ def garbage(good):
     ]
 
 
-def test_garbage_on_the_channel_reaches_no_client(cluster, redis):
-    node = cluster.publishing()
-    edge = cluster.edge()
+def relayed_model(cluster):
+    """An edge, and a model whose first version was published for it."""
+    node, edge = cluster.publishing(), cluster.edge()
     for server in [node, edge]:
         redis_is(server, "up")
     model = Model(node, "MINE", {bucket: (bucket * 100, 5) for bucket in range(90, 120)})
     model.publish()
+    return edge, model
+
+
+def test_garbage_on_the_channel_reaches_no_client(cluster, redis):
+    edge, model = relayed_model(cluster)
     watcher = cluster.watch(edge, "MINE")
     watcher.await_version("MINE", model.epoch, 1)
     messages = garbage(json.loads(redis.cli("GET", "heatmap:latest:MINE")))
@@ -420,12 +425,7 @@ def test_garbage_on_the_channel_reaches_no_client(cluster, redis):
 
 
 def test_an_old_version_on_the_channel_is_dropped(cluster, redis):
-    node = cluster.publishing()
-    edge = cluster.edge()
-    for server in [node, edge]:
-        redis_is(server, "up")
-    model = Model(node, "MINE", {bucket: (bucket * 100, 5) for bucket in range(90, 120)})
-    model.publish()
+    edge, model = relayed_model(cluster)
     first = redis.cli("GET", "heatmap:latest:MINE")
     model.levels[100] = (1, 1)
     model.publish()

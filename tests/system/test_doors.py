@@ -14,7 +14,6 @@ import time
 import urllib.parse
 from collections import namedtuple
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 
 import pytest
 

@@ -3,7 +3,6 @@
 import base64
 import gzip
 import http.client
-import math
 import shutil
 import signal
 import socket
@@ -16,9 +15,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 import cluster
-from dumps import write_klines, write_metrics
+from listening import Listener
 from rude import RudeSocket
-from server import FAST, PATIENCE, Server, await_that, free_port, ingest, run
+from server import FAST, PATIENCE, Server, await_that, free_port, run
 
 TIMESERIES, KLINES = "/liquidations/heatmap-timeseries", "/prices/klines"
 QUESTIONS = [
@@ -45,17 +44,6 @@ class Edge(cluster.Edge):
 
     def __init__(self, *flags, **env):
         super().__init__(*flags, **{"REDIS_URL": NO_REDIS, **env})
-
-
-@pytest.fixture(scope="module")
-def still_db(tmp_path_factory):
-    """A market that does not move: who asks twice is answered the same."""
-    folder = tmp_path_factory.mktemp("still")
-    prices = [100 + 10 * math.sin(i / 7) for i in range(600)]
-    write_klines(folder / "dumps", "AAAUSDT", [round(price, 2) for price in prices])
-    write_metrics(folder / "dumps", "AAAUSDT", [1e6 + 1e4 * i for i in range(600)])
-    ingest(folder / "still.duckdb", folder / "dumps")
-    return folder / "still.duckdb"
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +82,7 @@ def take_head(lines):
     return head.decode()
 
 
-class Fake:
+class Fake(Listener):
     """A full node that answers as the test says: answer(socket, head), and counts who asks."""
 
     OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
@@ -104,49 +92,25 @@ class Fake:
         self.context = context
         self.heads = []
         self.is_open = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-        self.thread.start()
+        super().__init__(self.serve)
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
 
     def hold(self, client, head):
         """Answers when the test lets it."""
         self.is_open.wait(PATIENCE * 3)
         client.sendall(self.OK)
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(client,), daemon=True).start()
-
-    def _talk(self, client):
-        try:
-            if self.context:
-                client = self.context.wrap_socket(client, server_side=True)
-            with client, client.makefile("rb") as lines:
-                while head := take_head(lines):
-                    self.heads.append(head)
-                    self.answer(client, head)
-        except OSError:
-            pass
+    def serve(self, client):
+        if self.context:
+            client = self.context.wrap_socket(client, server_side=True)
+        with client, client.makefile("rb") as lines:
+            while head := take_head(lines):
+                self.heads.append(head)
+                self.answer(client, head)
 
     def close(self):
         self.is_open.set()
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(PATIENCE)
-
-
-@contextmanager
-def fake(answer=None, context=None):
-    node = Fake(answer, context)
-    try:
-        yield node
-    finally:
-        node.close()
+        super().close()
 
 
 @contextmanager
@@ -182,7 +146,7 @@ def test_compressed_bytes_are_passed_on_as_they_came(edge):
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
         f'ETag: W/"0123456789abcdef"\r\nContent-Length: {len(body)}\r\n\r\n'
     )
-    with fake(lambda client, _: client.sendall(head.encode() + body)) as node:
+    with Fake(lambda client, _: client.sendall(head.encode() + body)) as node:
         server = edge(node.url)
         answer = server.request(KLINES, headers={"Accept-Encoding": "gzip"})
         assert (answer.body, answer.headers["Content-Encoding"]) == (body, "gzip")
@@ -211,13 +175,13 @@ def test_when_to_come_again_is_passed_on(edge, status):
         f"HTTP/1.1 {status} Later\r\nContent-Type: application/json\r\nRetry-After: 77\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    with fake(lambda client, _: client.sendall(head.encode() + body)) as node:
+    with Fake(lambda client, _: client.sendall(head.encode() + body)) as node:
         answer = edge(node.url).request(KLINES)
         assert (answer.status, answer.detail, answer.headers["Retry-After"]) == (status, "later", "77")
 
 
 def test_path_and_query_go_as_they_came_below_the_urls_own_path(edge):
-    with fake() as node:
+    with Fake() as node:
         port = node.url.rsplit(":", 1)[1]
         server = edge(f"http://me:secret@127.0.0.1:{port}/heat/")
         assert server.get(f"{KLINES}?symbol=%41&x={{|}}&&") == {}
@@ -233,7 +197,7 @@ def test_the_environment_names_no_proxy(edge, full):
 
 
 def test_only_what_needs_a_database_is_asked_for(edge):
-    with fake() as node:
+    with Fake() as node:
         server = edge(node.url)
         for path in ("/health", "/ws/stats", "/metrics", "/", "/heatmap/latest?symbol=X"):
             server.request(path)
@@ -331,7 +295,7 @@ def test_what_no_full_node_says_is_not_passed_on(edge, answer):
         client.sendall(answer)
         client.shutdown(socket.SHUT_RDWR)
 
-    with fake(say) as node:
+    with Fake(say) as node:
         server = edge(node.url)
         got = server.request(KLINES)
         assert got.status == 502 and got.detail.startswith(f"the full node at {node.url[7:]} ")
@@ -343,7 +307,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(edge, tmp_path):
     subprocess.run(["openssl", *words.split()], cwd=tmp_path, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    with fake(context=context) as node:
+    with Fake(context=context) as node:
         assert edge(node.url).request(KLINES).status == 502
         assert not node.heads
 
@@ -410,7 +374,7 @@ def test_those_who_ask_the_same_at_once_are_given_one_answer(edge, full):
 
 
 def test_others_are_not_delayed_by_a_full_node_that_is_slow(edge):
-    with fake() as node:
+    with Fake() as node:
         node.answer = node.hold
         server = edge(node.url)
         with asking(server, [f"{KLINES}?n={i}" for i in range(8)]) as answers:
@@ -425,7 +389,7 @@ def test_others_are_not_delayed_by_a_full_node_that_is_slow(edge):
 def test_the_stream_is_not_delayed_by_a_full_node_that_is_slow(edge, redis_url, tmp_path):
     full = Server(*FAST, db=tmp_path / "sim.duckdb", REDIS_ENABLED="true", REDIS_URL=redis_url)
     try:
-        with fake() as node:
+        with Fake() as node:
             node.answer = node.hold
             server = edge(node.url, REDIS_URL=redis_url)
             heard = lambda: server.request("/heatmap/latest?symbol=BTCUSDT").status == 200  # noqa: E731
@@ -443,7 +407,7 @@ def test_the_stream_is_not_delayed_by_a_full_node_that_is_slow(edge, redis_url, 
 
 
 def test_one_address_may_not_have_the_full_node_to_itself(edge):
-    with fake() as node:
+    with Fake() as node:
         node.answer = node.hold
         server = edge(node.url)
         with asking(server, [f"{KLINES}?n={i}" for i in range(16)]) as answers:
@@ -463,7 +427,7 @@ def test_one_address_may_not_have_the_full_node_to_itself(edge):
 
 
 def test_an_edge_stops_while_it_waits_for_the_full_node(edge):
-    with fake() as node:
+    with Fake() as node:
         node.answer = node.hold
         server = edge(node.url)
         with asking(server, [f"{KLINES}?n={i}" for i in range(4)]) as answers:

@@ -1,7 +1,6 @@
 """/metrics and /ws/stats: their form, and what they say after known traffic."""
 
 import json
-import math
 import os
 import re
 import struct
@@ -26,17 +25,6 @@ def metrics(server):
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4"
     return exposition.parse(answer.body.decode())
-
-
-@pytest.fixture(scope="module")
-def still_db(tmp_path_factory):
-    """A market that does not move, with a snapshot of some kilobytes."""
-    folder = tmp_path_factory.mktemp("still")
-    prices = [100 + 10 * math.sin(i / 7) for i in range(300)]
-    write_klines(folder / "dumps", "AAAUSDT", [round(price, 2) for price in prices])
-    write_metrics(folder / "dumps", "AAAUSDT", [1e6 + 1e4 * i for i in range(300)])
-    ingest(folder / "still.duckdb", folder / "dumps")
-    return folder / "still.duckdb"
 
 
 # --- the reader ---

@@ -1,50 +1,17 @@
 """Redis is there and wrong: it refuses writes, holds what nobody wrote here, or is slow."""
 
-import socket
-import threading
 import time
 
 import pytest
 
 from cluster import Edge, Proxy, Redis, Watcher, await_leader
+from listening import Listener
 from server import FAST, Server, await_that
 
 pytestmark = pytest.mark.servers
 
 BTC = "BTCUSDT"
 KEYS = ("lease:" + BTC, "fence", "latest:" + BTC, "symbols")
-
-
-class Impostor:
-    """At Redis' port, and none; answer(SOCKET) until that raises OSError or returns."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *fault):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._answer, args=(client,), daemon=True).start()
-
-    def _answer(self, client):
-        with client:
-            try:
-                self.answer(client)
-            except OSError:
-                pass
 
 
 @pytest.fixture
@@ -212,7 +179,7 @@ def test_what_nobody_asked_for_ends_the_connection_and_not_the_server(
             client.sendall(subscribed if b"PSUBSCRIBE" in words else b"")
             client.sendall(listed if b"HGETALL" in words else b"")
 
-    with Impostor(answer) as impostor:
+    with Listener(answer) as impostor:
         edge = start("edge", at=f"redis://127.0.0.1:{impostor.port}/0")
         await_that(lambda: "it says what nobody asked for" in edge.log(), "that is noticed")
         assert edge.get("/health")["redis"]["status"] == "away"

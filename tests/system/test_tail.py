@@ -14,22 +14,16 @@ import subprocess
 import termios
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import websockets
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("HEATCAST", str(ROOT / "build" / "heatcast"))
-SLACK = {"asan": 3, "tsan": 6}.get(os.environ.get("MODE", "release"), 1)
-PATIENCE = 20 * SLACK
+from listening import Listener
+from server import PATIENCE, PROGRAM, SLACK, environment
 
-CLEAN = {
-    name: value
-    for name, value in os.environ.items()
-    if not re.match(r"(HEATCAST_|WS_|REDIS_|CORS_)", name) and name != "NO_COLOR"
-}
-CLEAN["WS_DRAIN_SECONDS"] = "0"  # a server that is stopped ends at once, whoever is connected
+# A server that is stopped ends at once, whoever is connected.
+CLEAN = environment(WS_DRAIN_SECONDS="0")
+CLEAN.pop("NO_COLOR", None)
 
 
 class Process:
@@ -207,34 +201,15 @@ def fake():
 @contextlib.contextmanager
 def raw_server(answer):
     """A TCP server; answer(connection, head) talks to each client once its request head came."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    is_over = threading.Event()
 
-    def serve():
-        while not is_over.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(OSError):
-                head = b""
-                while b"\r\n\r\n" not in head:
-                    chunk = connection.recv(4096)
-                    if not chunk:
-                        break
-                    head += chunk
-                answer(connection, head)
+    def talk(connection):
+        head = b""
+        while b"\r\n\r\n" not in head and (chunk := connection.recv(4096)):
+            head += chunk
+        answer(connection, head)
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        is_over.set()
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(PATIENCE)
+    with Listener(talk) as listener:
+        yield f"127.0.0.1:{listener.port}"
 
 
 def accept(head, extra=b""):
