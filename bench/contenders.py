@@ -112,33 +112,19 @@ def prepare_child(cores):
     os.setpgid(0, 0)  # Ctrl-C is the driver's
 
 
-class Server:
-    """One started contender; `with` ends it."""
+class Child:
+    """A server's process on cores of its own; stop() ends it."""
 
-    def __init__(self, contender, folder):
-        if contender.needs and not Path(contender.needs).exists():
-            raise Failed("not installed")
-        self.port = free_port()
-        self.errors = open(folder / "errors", "w+b")
-        command = [str(word) for word in contender.command(folder, self.port)]
+    def __init__(self, folder, name, cores, command, env):
+        self.name = name
+        self.errors = open(folder / f"{name}.errors", "w+b")
         try:
             self.process = subprocess.Popen(
-                command, cwd=folder, stdout=subprocess.PIPE, stderr=self.errors,
-                env={**os.environ, "HEATCAST_PUBLISH_TOKEN": TOKEN},
-                preexec_fn=lambda: prepare_child(contender.cores))
+                [str(word) for word in command], cwd=folder, stdout=subprocess.PIPE, stderr=self.errors,
+                env={**env, "HEATCAST_PUBLISH_TOKEN": TOKEN}, preexec_fn=lambda: prepare_child(cores))
         except OSError as trouble:
             raise Failed(str(trouble)) from trouble
         self.pid = self.process.pid
-        if contender.family == "nchan":
-            self.wait_port()
-        else:
-            self.port = self.read_port()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     def stop(self):
         self.process.terminate()
@@ -154,7 +140,7 @@ class Server:
         self.errors.seek(0)
         last = self.errors.read().decode(errors="replace").strip().splitlines()[-1:]
         self.stop()
-        raise Failed(": ".join([what, *last]))
+        raise Failed(": ".join([f"{self.name} {what}", *last]))
 
     def read_port(self):
         ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
@@ -163,6 +149,27 @@ class Server:
         if not match:
             self.fail("did not start")
         return int(match[1])
+
+
+class Server(Child):
+    """One started contender; `with` ends it."""
+
+    def __init__(self, contender, folder):
+        if contender.needs and not Path(contender.needs).exists():
+            raise Failed("not installed")
+        self.port = free_port()
+        command = contender.command(folder, self.port)
+        super().__init__(folder, contender.name, contender.cores, command, os.environ)
+        if contender.family == "nchan":
+            self.wait_port()
+        else:
+            self.port = self.read_port()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
     def wait_port(self):
         end = time.monotonic() + START_SECONDS

@@ -4,11 +4,10 @@ import http.client
 import json
 import os
 import re
-import select
 import subprocess
 import time
 
-from contenders import BUILD, ROOT, START_SECONDS, TOKEN, Failed, free_port, prepare_child
+from contenders import BUILD, ROOT, START_SECONDS, Child, Failed, free_port
 
 SETTINGS = re.compile(r"^(HEATCAST_|WS_|REDIS_|CORS_)")
 
@@ -44,18 +43,12 @@ def redis_subscribers(server):
     return redis_ask(server, "CLIENT", "LIST", "TYPE", "pubsub").count("psub=1")
 
 
-class Server:
-    """One process; stop() ends it."""
+class Server(Child):
+    """A node of a cluster, or its Redis."""
 
     def __init__(self, folder, name, cores, command):
         clean = {key: value for key, value in os.environ.items() if not SETTINGS.match(key)}
-        self.name = name
-        self.errors = open(folder / f"{name}.errors", "w+b")
-        self.process = subprocess.Popen(
-            [str(word) for word in command], cwd=folder, stdout=subprocess.PIPE, stderr=self.errors,
-            env={**clean, "HEATCAST_PUBLISH_TOKEN": TOKEN, "WS_DRAIN_SECONDS": "0"},
-            preexec_fn=lambda: prepare_child(cores))
-        self.pid = self.process.pid
+        super().__init__(folder, name, cores, command, {**clean, "WS_DRAIN_SECONDS": "0"})
 
     @classmethod
     def heatcast(cls, folder, name, cores, *words):
@@ -74,27 +67,6 @@ class Server:
         await_that(lambda: subprocess.run(["redis-cli", "-p", str(port), "PING"], capture_output=True).stdout == b"PONG\n",
                    "redis-server")
         return server
-
-    def read_port(self):
-        ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
-        line = self.process.stdout.readline().decode() if ready else ""
-        match = re.search(r"127\.0\.0\.1:(\d+)", line)
-        if not match:
-            self.errors.seek(0)
-            said = self.errors.read().decode(errors="replace").strip()
-            self.stop()
-            raise Failed(f"{self.name} did not start: {said}")
-        return int(match[1])
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-        self.errors.close()
 
     def latest(self, symbol):
         """(epoch, seq) of what it has; None while it knows nothing of it."""
