@@ -107,10 +107,7 @@ async function boot() {
     return;
   }
   if (state.symbols.length === 0) {
-    const how = state.health.feed === 'relay'
-      ? 'This server relays what full nodes publish, and none has yet. Start one with the same Redis and prefix'
-      : 'Load some with “heatcast ingest”, or start the server with a simulated market';
-    wait('waiting', 'No data yet', `${how}; this page will notice.`);
+    wait('waiting', 'No data yet', `${howToBegin()}; this page will notice.`);
     return;
   }
   showHealth();
@@ -118,6 +115,14 @@ async function boot() {
   const missing = state.settings.symbols.filter((name) => !state.symbols.some(({ symbol }) => symbol === name));
   show();
   if (missing.length > 0) tell(`${missing.join(', ')}: not on this server. Another market is shown.`);
+}
+
+/** What a server without any symbol lacks. */
+function howToBegin() {
+  const { feed, redis } = state.health;
+  if (feed !== 'relay') return 'Load some with “heatcast ingest”, or start the server with a simulated market';
+  if (redis?.status !== 'up') return 'This server relays what full nodes publish, and cannot reach its Redis';
+  return 'This server relays what full nodes publish, and none has yet. Start one with the same Redis and prefix';
 }
 
 /** @param {'unreachable' | 'waiting'} status @param {string} title @param {string} text */

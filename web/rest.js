@@ -9,7 +9,7 @@ import { parseMatrix } from './matrix.js';
  * @typedef {{speed?: number, position?: string, start?: string, end?: string, paused?: boolean,
  *   control?: boolean}} Replay
  * @typedef {{feed?: string, simulated?: boolean, replay?: Replay, sim?: {speed?: number},
- *   update_interval?: number, version?: string, time?: number}} Health  time: the server's clock
+ *   redis?: {status?: string}, update_interval?: number, version?: string, time?: number}} Health  time: the server's clock
  *   when it answered, seconds since 1970
  * @typedef {{time: number, levels: import('./heat-store.js').Level[]}} Column
  * @typedef {object} HistoryRequest

@@ -61,6 +61,16 @@ test('it can be opened anew when columns have come since', { timeout: 120_000 },
   assert.deepEqual(complaints, []);
 });
 
+test('without Redis it says that, and not that nobody publishes', { timeout: 120_000 }, async () => {
+  const alone = await relay([], { REDIS_URL: 'redis://127.0.0.1:1' });
+  try {
+    const its = await open({ url: alone.url });
+    await its.getByText('cannot reach its Redis').waitFor();
+  } finally {
+    await alone.stop();
+  }
+});
+
 test('before any full node it says what is missing, and goes on when there is one', { timeout: 120_000 }, async () => {
   const env = { REDIS_URL: bus.url, REDIS_CHANNEL_PREFIX: 'young' };
   const young = await relay([], env);
